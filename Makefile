@@ -1,0 +1,87 @@
+# Every target calls the real tool; `make run` and `make test` also prepare the machine.
+#   PORT=8080             where `make run` serves
+#   PYTHON=python3        the interpreter of .venv
+#   APM_DIR=$(HOME)/.apm  where `make install-alusus` installs
+
+PORT ?= 8080
+PYTHON ?= python3
+APM_DIR ?= $(HOME)/.apm
+
+bin := .venv/bin
+alusus_package := dist/Alusus/Http@$(shell cat VERSION)
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: run test gen gen-check docs lint native sanitized bench-codegen package install-alusus wheel clean \
+        library system-run system-test
+
+run: library
+	$(bin)/python examples/python/chat.py --port $(PORT)
+
+test: system-test .venv/dev gen-check lint native sanitized
+	$(bin)/python -m pytest
+
+gen: .venv/dev
+	$(bin)/alusus-codegen generate
+
+gen-check: .venv/dev
+	$(bin)/alusus-codegen check
+
+docs: gen
+
+lint: .venv/dev
+	$(bin)/ruff check . && $(bin)/ruff format --check .
+	$(bin)/mypy
+
+native: library
+	ctest --preset release
+
+sanitized: build/asan/build.ninja .venv/dev
+	cmake --build --preset asan
+	ctest --preset asan
+	ALUSUS_HTTP_BUILD=$(CURDIR)/build/asan $(bin)/python -m pytest --quiet tests/native \
+		--ignore tests/native/test_cplusplus.py # links programs that are not instrumented
+
+bench-codegen: .venv/dev
+	$(bin)/python bench/codegen.py
+
+package: library
+	cmake -E rm -rf $(alusus_package)
+	cmake --install build/release --component alusus --strip --prefix $(alusus_package)
+
+install-alusus: package
+	$(PYTHON) tools/install_alusus.py $(alusus_package) $(APM_DIR)
+
+wheel: .venv/run
+	$(bin)/pip wheel --no-deps --wheel-dir dist .
+
+clean:
+	cmake -E rm -rf build dist .venv bridge/alusus_http/include
+	rm -f bridge/alusus_http/*.so bridge/alusus_http/LICENSE.civetweb.md alusus_stubs/*.so
+
+# The library and the extension, put into bridge/alusus_http as a wheel has them; a link to the library beside the
+# Alusus module, which imports it from there, so that the programs of examples/alusus run without an installation.
+library: build/release/build.ninja
+	cmake --build --preset release
+	cmake --install build/release --component python --prefix bridge
+	ln -sf ../build/release/civetweb/libalusus_http.so alusus_stubs/
+
+build/%/build.ninja: CMakePresets.json .venv/run
+	cmake --preset $* -DPython_EXECUTABLE=$(CURDIR)/$(bin)/python
+
+.venv/run: pyproject.toml | system-run
+	$(PYTHON) -m venv .venv
+	$(bin)/pip install --quiet 'pip>=25.1'
+	$(bin)/pip install --quiet --group build
+	echo $(CURDIR)/bridge > $$($(bin)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/alusus_http.pth
+	touch $@
+
+.venv/dev: .venv/run codegen/pyproject.toml | system-test
+	$(bin)/pip install --quiet --group dev --editable codegen
+	touch $@
+
+system-run:
+	@$(PYTHON) tools/bootstrap.py run
+
+system-test:
+	@$(PYTHON) tools/bootstrap.py test

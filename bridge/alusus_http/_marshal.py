@@ -1,0 +1,240 @@
+"""Values on their way between Python and C."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from . import errors
+from ._library import ffi, lib
+
+CData: TypeAlias = Any  # cffi's objects have no types of their own
+
+_INT32 = range(-(2**31), 2**31)
+
+_ERRORS: dict[int, type[errors.HttpError]] = {
+    lib.AH_ERROR_INVALID_HANDLE: errors.InvalidHandleError,
+    lib.AH_ERROR_INVALID_ARGUMENT: errors.InvalidArgumentError,
+    lib.AH_ERROR_ADDRESS_IN_USE: errors.AddressInUseError,
+    lib.AH_ERROR_ACCESS_DENIED: errors.AccessDeniedError,
+    lib.AH_ERROR_UNKNOWN_OPTION: errors.UnknownOptionError,
+    lib.AH_ERROR_FILE_NOT_FOUND: errors.MissingFileError,
+    lib.AH_ERROR_CONNECTION_CLOSED: errors.ConnectionClosedError,
+    lib.AH_ERROR_WRONG_STATE: errors.WrongStateError,
+    lib.AH_ERROR_NO_MEMORY: errors.NoMemoryError,
+    lib.AH_ERROR_WRONG_THREAD: errors.WrongThreadError,
+}
+
+# Set in a child process that was forked while servers ran: their threads and locks exist in the
+# parent only, and their sockets are shared with it.
+forked = False
+
+
+class Handle:
+    """A number that the library knows something by: hashable, and equal to itself only.
+
+    It is never an address, and the library never gives it to two things, so that holding one for
+    too long is an error from the next call and nothing worse.
+    """
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: CData) -> None:
+        self._number = number
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return bool(self._number == other._number)
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {number(self._number):#x}>"
+
+
+class OutPointer:
+    """A place in C memory that a callback may fill with an address, while it runs."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: CData) -> None:
+        self._place = place
+
+    @property
+    def value(self) -> int | None:
+        """The address that is there; None for null."""
+        return address(self._open()[0])
+
+    @value.setter
+    def value(self, value: int | None) -> None:
+        self._open()[0] = pointer(value)
+
+    def release(self) -> None:
+        """Forget the place: the callback has returned, and C may use the memory otherwise."""
+        self._place = None
+
+    def _open(self) -> CData:
+        if self._place is None:
+            raise errors.InvalidHandleError("the callback that was given this pointer has returned")
+        return self._place
+
+
+# To C
+
+
+def require_unforked() -> None:
+    """Refuse to work in a process that has only a copy of its parent's servers."""
+    if forked:
+        raise errors.HttpError(
+            "this process was forked while a server ran, and the server's threads are in the "
+            "parent only: start servers after forking, or start processes with the spawn method"
+        )
+
+
+def handle(value: Handle, expected: type[Handle], name: str) -> CData:
+    """The number behind a Context or a Connection."""
+    if forked:
+        require_unforked()
+    if not isinstance(value, expected):
+        raise _type_error(name, f"a {expected.__name__}", value)
+    return value._number
+
+
+def encode(value: str, name: str) -> bytes:
+    """A text as C takes it. What `decode` kept of bytes that are no UTF-8 is restored."""
+    if not isinstance(value, str):
+        raise _type_error(name, "a str", value)
+    if "\0" in value:
+        raise errors.InvalidArgumentError(
+            f"{name}: a NUL character at position {value.index(chr(0))}, where C's texts end"
+        )
+    return value.encode("utf-8", "surrogateescape")
+
+
+def contents(value: str | bytes, name: str) -> bytes:
+    """Data with a length of its own; a str goes as UTF-8."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    raise _type_error(name, "a str or bytes", value)
+
+
+def strings(values: Sequence[str] | None, name: str) -> list[CData]:
+    """C strings with a null behind the last one; cffi makes an array of them for one call."""
+    if values is None:
+        return [ffi.NULL]
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise _type_error(name, "a sequence of str", values)
+    return [*(ffi.new("char[]", encode(value, name)) for value in values), ffi.NULL]
+
+
+def pairs(values: Mapping[str, str] | Sequence[str] | None, name: str) -> list[CData]:
+    """Names and values in turn, with a null behind the last one."""
+    if not isinstance(values, Mapping):
+        return strings(values, name)
+    return strings([text for pair in values.items() for text in pair], name)
+
+
+def formatted(template: str, values: tuple[object, ...]) -> CData:
+    """The text of `template % values`, for a "%s" of C."""
+    return ffi.new("char[]", encode(template % values, "the formatted text"))
+
+
+def buffer(size: int, name: str) -> CData:
+    """Memory that a function fills."""
+    if size < 0:
+        raise errors.InvalidArgumentError(f"{name}: {size} is below zero")
+    return ffi.new("char[]", size)
+
+
+def pointer(value: int | None) -> CData:
+    """An address that Python only passes on."""
+    return ffi.cast("void *", value or 0)
+
+
+# From C
+
+
+def decode(text: CData) -> str:
+    """A text of C's, "" for null; bytes that are no UTF-8 become lone surrogates."""
+    return decode_or_none(text) or ""
+
+
+def decode_or_none(text: CData) -> str | None:
+    """A text of C's, None for null."""
+    if not text:
+        return None
+    decoded: str = ffi.string(text).decode("utf-8", "surrogateescape")
+    return decoded
+
+
+def copied(data: CData, length: int) -> bytes:
+    """The bytes of a buffer whose memory C will use again."""
+    taken: bytes = ffi.buffer(data, length)[:] if length else b""
+    return taken
+
+
+def number(value: CData) -> int:
+    """A handle or an address as a plain number."""
+    return int(ffi.cast("uintptr_t", value))
+
+
+def address(value: CData) -> int | None:
+    """An address that Python only passes on; None for null."""
+    return number(value) or None
+
+
+def int32(value: object) -> int:
+    """What a callback answers with."""
+    if not isinstance(value, int):
+        raise TypeError(f"the callback returned {value!r} where an int is expected")
+    if value not in _INT32:
+        raise OverflowError(f"the callback returned {value}, which is outside 32 bits")
+    return int(value)
+
+
+# Results and errors
+
+
+def last_error() -> errors.HttpError | None:
+    """Why the calling thread's last call failed; None when it did not."""
+    code = lib.ah_last_error_code()
+    if code == lib.AH_OK:
+        return None
+    return _ERRORS.get(code, errors.HttpError)(decode(lib.ah_last_error()))
+
+
+def check() -> None:
+    """Raise what the last call failed with, if it did."""
+    error = last_error()
+    if error is not None:
+        raise error
+
+
+def checked(result: int) -> int:
+    """The result of a function that returns -1 when it fails."""
+    if result < 0:
+        check()
+    return result
+
+
+def checked_pointer(result: CData) -> CData:
+    """The result of a function that returns null only when it fails."""
+    if not result:
+        check()
+        raise errors.HttpError("the library returned null and gave no reason")
+    return result
+
+
+def checked_text(result: CData) -> str | None:
+    """The result of a function that returns null when it fails, and when there is nothing."""
+    if not result:
+        check()
+    return decode_or_none(result)
+
+
+def _type_error(name: str, expected: str, value: object) -> TypeError:
+    return TypeError(f"{name}: expected {expected}, got {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""Reads a spec made of Alusus declarations and generates every face of the API from it."""

@@ -1,0 +1,110 @@
+"""From the spec to every generated file, written all together or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from .emit import alusus, c, docs, python
+from .markdown import read_document
+from .model import Api
+from .resolve import resolve
+from .source import Diagnostic, Source, SpecErrors
+
+SPEC = ("spec/http.md", "spec/http.ar.md")
+VERSION_FILE = "VERSION"
+
+EMITTERS: tuple[Callable[[Api], dict[str, str]], ...] = (
+    c.emit,
+    python.emit,
+    alusus.emit,
+    docs.emit,
+)
+
+
+def read_api(root: Path) -> Api:
+    """The API that the spec of the project at `root` describes; raises SpecErrors."""
+    errors: list[Diagnostic] = []
+    documents = []
+    for path in SPEC:
+        try:
+            source = replace(Source.read(str(root / path)), path=path)
+            documents.append(read_document(source))
+        except SpecErrors as failure:
+            errors += failure.diagnostics
+    if errors:
+        raise SpecErrors(errors)
+    english, arabic = documents
+    version = (root / VERSION_FILE).read_text(encoding="utf-8").strip()
+    return resolve(english, arabic, version)
+
+
+def render(api: Api) -> dict[str, str]:
+    """The text of every generated file, by its path in the project."""
+    files: dict[str, str] = {}
+    for emit in EMITTERS:
+        files.update(emit(api))
+    return files
+
+
+def differences(root: Path) -> str:
+    """What the generated files have and the spec does not say, as a diff; "" if all is well."""
+    return "".join(
+        _difference(path, _read(root / path), text)
+        for path, text in sorted(render(read_api(root)).items())
+    )
+
+
+def run(root: str, check: bool) -> int:
+    """The commands `generate` and `check`; returns the exit status. Raises SpecErrors."""
+    folder = Path(root)
+    if not check:
+        _write(folder, render(read_api(folder)))
+        return 0
+    difference = differences(folder)
+    if difference:
+        print(difference, end="")
+        print("Generated files are out of date. Run: make gen", file=sys.stderr)
+    return 1 if difference else 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _difference(path: str, found: str, wanted: str) -> str:
+    return "".join(
+        difflib.unified_diff(
+            found.splitlines(keepends=True),
+            wanted.splitlines(keepends=True),
+            f"{path} (committed)",
+            f"{path} (from the spec)",
+        )
+    )
+
+
+def _write(root: Path, files: Mapping[str, str]) -> None:
+    """All texts go to temporary files first, so that a full disk leaves the old ones whole."""
+    written: list[tuple[str, Path]] = []
+    try:
+        for name, text in files.items():
+            target = root / name
+            if _read(target) == text:
+                continue  # its time stays, and so does what was built from it
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            written.append((temporary, target))
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(temporary, 0o644)
+        while written:
+            temporary, target = written.pop()
+            os.replace(temporary, target)
+    finally:
+        for temporary, _ in written:
+            os.unlink(temporary)

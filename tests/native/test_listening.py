@@ -1,0 +1,72 @@
+"""Where a server listens: TLS, IPv6, several ports and Unix sockets."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import urllib.request
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect, unix_connect
+
+from tests.support import REPLY, Program, built, free_port, get, running
+
+
+def listening(port: int, *arguments: str | Path) -> AbstractContextManager[Program]:
+    command = [built("tests/native/listening"), *arguments]
+    return running(command, port, ready="^serving$")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a PEM file with a key and a certificate of 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("certificate")
+    key, public, both = (folder / name for name in ("key.pem", "certificate.pem", "both.pem"))
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command += " -addext subjectAltName=IP:127.0.0.1"
+    files: list[str | Path] = ["-keyout", key, "-out", public]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    both.write_bytes(key.read_bytes() + public.read_bytes())
+    return both
+
+
+def test_tls(certificate: Path) -> None:
+    plain, secure = free_port(), free_port()
+    trust = ssl.create_default_context(cafile=str(certificate))
+    with listening(plain, f"127.0.0.1:{plain},127.0.0.1:{secure}s", certificate):
+        assert get(plain) == (200, "isSsl=0 remoteAddr=127.0.0.1")
+        with urllib.request.urlopen(
+            f"https://127.0.0.1:{secure}/", context=trust, timeout=REPLY
+        ) as answer:
+            assert answer.read() == b"isSsl=1 remoteAddr=127.0.0.1"
+        with connect(f"wss://127.0.0.1:{secure}/echo", ssl=trust) as client:
+            for text in ("secret", "سر", "long " * 10_000):
+                client.send(text)
+                assert client.recv(REPLY) == text
+
+
+def test_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6 loopback address: {error}")
+    plain, six = free_port(), free_port()
+    with (
+        listening(plain, f"127.0.0.1:{plain},[::1]:{six}"),
+        connect(f"ws://[::1]:{six}/echo") as client,
+    ):
+        client.send("over IPv6")
+        assert client.recv(REPLY) == "over IPv6"
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    plain, path = free_port(), tmp_path / "server.sock"
+    with (
+        listening(plain, f"127.0.0.1:{plain},x{path}"),
+        unix_connect(str(path), "ws://localhost/echo") as client,
+    ):
+        client.send("over a file")
+        assert client.recv(REPLY) == "over a file"

@@ -1,0 +1,99 @@
+"""Servers inside the test's own process, and what the tests do to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from alusus_http import http
+from alusus_http.errors import InvalidHandleError
+from tests.support import REPLY, free_port
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    context: http.Context
+    port: int
+
+    def web_socket(self, path: str, **options: Any) -> ClientConnection:
+        client: ClientConnection = connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            open_timeout=REPLY,
+            close_timeout=REPLY,
+            max_size=None,
+            compression=None,
+            **options,
+        )
+        return client
+
+    def fetch(self, path: str = "/", method: str = "GET", **options: Any) -> Answer:
+        client = HTTPConnection("127.0.0.1", self.port, timeout=REPLY)
+        try:
+            client.request(method, path, **options)
+            response: HTTPResponse = client.getresponse()
+            return Answer(response.status, response.read(), dict(response.headers))
+        finally:
+            client.close()
+
+
+@dataclass
+class Answer:
+    """What came back for a request."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def start(
+    given: http.RequestCallback | http.Callbacks | None = None,
+    user_data: object = None,
+    **options: str,
+) -> Server:
+    """Start a server on a free port."""
+    port = free_port()
+    options = {"listening_ports": f"127.0.0.1:{port}", **options}
+    if callable(given):
+        return Server(http.start_server(given, user_data, options), port)
+    return Server(http.start_server(given, user_data, options), port)
+
+
+@contextmanager
+def serving(
+    given: http.RequestCallback | http.Callbacks | None = None,
+    user_data: object = None,
+    **options: str,
+) -> Iterator[Server]:
+    """Run a server until the block ends, unless the block has stopped it itself."""
+    server = start(given, user_data, **options)
+    try:
+        yield server
+    finally:
+        with suppress(InvalidHandleError):
+            http.stop_server(server.context)
+
+
+def respond(connection: http.Connection, body: str | bytes, status: str = "200 OK") -> int:
+    """Write a whole response."""
+    data = body.encode() if isinstance(body, str) else body
+    http.print(connection, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n", status, len(data))
+    http.write(connection, data)
+    return int(status.split()[0])
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another thread brings about."""
+    end = time.monotonic() + REPLY
+    while not condition():
+        assert time.monotonic() < end, "what the test waits for did not happen"
+        time.sleep(0.01)

@@ -1,0 +1,181 @@
+"""Calls that fail: which exception, and whether its message helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alusus_http import NativeCallback, errors, http
+from tests.python.serving import Server, respond, serving
+from tests.support import free_port
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+def handler(connection: http.Connection, *arguments: object) -> int:
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"listening_port": "1"}, errors.UnknownOptionError, '"listening_ports"'),
+        ({"num_thread": "4"}, errors.UnknownOptionError, '"num_threads"'),
+        (["num_threads"], errors.InvalidArgumentError, "num_threads"),
+        ({"num_threads": "many"}, errors.InvalidArgumentError, "num_threads"),
+        ({"num_threads": "4\0"}, errors.InvalidArgumentError, "options: a NUL character"),
+        ({"listening_ports": "nowhere"}, errors.InvalidArgumentError, "nowhere"),
+    ],
+)
+def test_options_that_no_server_takes(
+    options: Any, error: type[errors.HttpError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        http.start_server(handler, options)
+    assert isinstance(caught.value, errors.HttpError | ValueError)
+
+
+@pytest.mark.parametrize(
+    "options", ["listening_ports", {"num_threads": 4}, ["num_threads", None], 5]
+)
+def test_options_of_a_wrong_type(options: Any) -> None:
+    with pytest.raises(TypeError, match="options: expected"):
+        http.start_server_with_options(handler, None, options)
+
+
+def test_arguments_that_fit_no_overload() -> None:
+    with pytest.raises(TypeError, match=r"start_server\(int, port=int\) fits none of\n"):
+        http.start_server(5, port=8080)  # type: ignore[call-overload]
+
+
+def test_start_server_takes_the_arguments_of_every_overload() -> None:
+    """Each shape reaches the same server, which says so by the error for its port."""
+    port = "nowhere"
+    options = {"listening_ports": port}
+    pairs = ["listening_ports", port]
+    callbacks = http.Callbacks(begin_request=handler)
+    calls: list[Callable[[], http.Context]] = [
+        lambda: http.start_server(callbacks, None, options),
+        lambda: http.start_server(callbacks, options=pairs),
+        lambda: http.start_server(options=options),
+        lambda: http.start_server(None, None, options),
+        lambda: http.start_server(handler, None, options),
+        lambda: http.start_server(handler, pairs),
+        lambda: http.start_server(callback=handler, options=tuple(pairs)),
+        lambda: http.start_server(handler, None, port),
+        lambda: http.start_server(handler, port),
+        lambda: http.start_server(handler, port=port),
+        lambda: http.start_server(None, object(), port=port),
+    ]
+    for call in calls:
+        with pytest.raises(errors.InvalidArgumentError, match='"nowhere"'):
+            call()
+
+
+def test_a_port_in_use(server: Server) -> None:
+    with pytest.raises(errors.AddressInUseError, match=str(server.port)) as caught:
+        http.start_server(handler, f"127.0.0.1:{server.port}")
+    assert isinstance(caught.value, OSError)
+
+
+def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+    missing = tmp_path / "none.pem"
+    with pytest.raises(errors.MissingFileError, match=str(missing)) as caught:
+        http.start_server(
+            handler,
+            {"listening_ports": f"127.0.0.1:{free_port()}s", "ssl_certificate": str(missing)},
+        )
+    assert isinstance(caught.value, FileNotFoundError)
+
+
+def test_a_failed_start_leaves_its_port_free() -> None:
+    port = free_port()
+    with pytest.raises(errors.UnknownOptionError):
+        http.start_server(handler, {"listening_ports": f"127.0.0.1:{port}", "x": "y"})
+    http.stop_server(http.start_server(handler, f"127.0.0.1:{port}"))
+
+
+def test_a_stopped_server_is_no_server() -> None:
+    with serving() as server:
+        pass
+    with pytest.raises(errors.InvalidHandleError):
+        http.stop_server(server.context)
+    with pytest.raises(errors.InvalidHandleError):
+        http.set_web_socket_handler(server.context, "/", data_handler=handler)
+
+
+def test_a_callback_cannot_stop_its_own_server() -> None:
+    found: list[BaseException] = []
+
+    def on_request(connection: http.Connection) -> int:
+        try:
+            http.stop_server(running.context)
+        except errors.WrongThreadError as error:
+            found.append(error)
+        return respond(connection, "still here")
+
+    with serving(on_request) as running:
+        assert running.fetch().body == b"still here"
+        assert running.fetch().body == b"still here"
+    assert len(found) == 2
+
+
+def test_a_callback_can_start_and_stop_another_server() -> None:
+    def on_request(connection: http.Connection) -> int:
+        with serving(lambda inner: respond(inner, "inner")) as inner:
+            return respond(connection, inner.fetch().body)
+
+    with serving(on_request) as server:
+        assert server.fetch().body == b"inner"
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "message"),
+    [
+        ("no-slash", errors.InvalidArgumentError, "/"),
+        ("/a\0b", errors.InvalidArgumentError, "uri: a NUL character at position 2"),
+        (b"/", TypeError, "uri: expected a str, got bytes"),
+    ],
+)
+def test_paths_that_no_handler_takes(
+    server: Server, uri: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        http.set_web_socket_handler(server.context, uri, data_handler=handler)
+
+
+def test_handlers_of_a_wrong_kind(server: Server) -> None:
+    with pytest.raises(TypeError, match="web_socket_message: expected a callable or a Native"):
+        http.set_web_socket_handler(server.context, "/", data_handler="x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="all callables or all NativeCallbacks"):
+        http.set_web_socket_handler(
+            server.context, "/", connect_handler=NativeCallback(1), data_handler=handler
+        )
+    with pytest.raises(TypeError, match=r"an address \(an int\) or None, got str"):
+        http.set_web_socket_handler(
+            server.context, "/", data_handler=NativeCallback(1), user_data="x"
+        )
+    with pytest.raises(ValueError, match="address"):
+        NativeCallback(0)
+
+
+def test_subprotocols_are_a_list_of_names(server: Server) -> None:
+    with pytest.raises(TypeError, match="subprotocols: expected a sequence of str, got str"):
+        http.set_web_socket_handler_with_subprotocols(
+            server.context, "/", "chat", data_handler=handler
+        )
+
+
+def test_the_last_error_is_that_of_the_last_call(server: Server) -> None:
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        http.set_web_socket_handler(server.context, "no-slash", data_handler=handler)
+    assert http.get_last_error() == str(caught.value)
+    http.set_web_socket_handler(server.context, "/slash", data_handler=handler)
+    assert http.get_last_error() is None

@@ -1,0 +1,224 @@
+"""Servers that start and stop: what remains, what ends, and who is told."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+from contextlib import ExitStack
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+import alusus_http
+from alusus_http import http
+from tests.python.serving import TEXT, respond, serving, start, until
+from tests.support import REPLY, free_port
+
+# How long a program may take that is asked to end: the server's own stop included.
+END = 10.0
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=END + REPLY,
+    )
+
+
+def test_servers_that_come_and_go_leave_nothing() -> None:
+    def cycle() -> None:
+        with serving(lambda connection: respond(connection, "ok")) as server:
+            http.set_web_socket_handler(
+                server.context, "/", data_handler=lambda c, op, data, _: TEXT
+            )
+            assert server.fetch().body == b"ok"
+
+    cycle()  # what is made once and kept
+    threads, files = len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        cycle()
+    # Python's threads and the library's.
+    until(lambda: len(os.listdir("/proc/self/task")) == threads)
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_stopped_server_lets_go_of_its_callables_and_user_data() -> None:
+    class Page:
+        def __call__(self, connection: http.Connection) -> int:
+            return respond(connection, "ok")
+
+    class Room:
+        def on_message(self, c: http.Connection, opcode: int, data: bytes, _: object) -> int:
+            return http.write_text_to_web_socket(c, data) if opcode == TEXT else 1
+
+    page, room, data = Page(), Room(), Room()
+    kept = [weakref.ref(thing) for thing in (page, room, data)]
+    with serving(page, data) as server:
+        http.set_web_socket_handler(
+            server.context, "/", data_handler=room.on_message, user_data=data
+        )
+        del page, room, data
+        assert server.fetch().body == b"ok"
+        with server.web_socket("/") as client:
+            client.send("x")
+            assert client.recv(REPLY) == "x"
+        assert all(reference() for reference in kept)
+    gc.collect()
+    assert [reference() for reference in kept] == [None] * 3
+
+
+def test_clients_are_closed_when_their_server_stops() -> None:
+    closed: list[http.Connection] = []
+    server = start()
+    http.set_web_socket_handler(
+        server.context, "/", close_handler=lambda connection, _: closed.append(connection)
+    )
+    with server.web_socket("/") as first, server.web_socket("/") as second:
+        http.stop_server(server.context)
+        for client in (first, second):
+            with pytest.raises(ConnectionClosed):
+                client.recv(REPLY)
+    assert len(closed) == 2
+
+
+def test_waiting_ends_when_another_thread_stops_the_server() -> None:
+    server = start()
+    waiting = threading.Thread(target=alusus_http.wait, args=(server.context,))
+    waiting.start()
+    time.sleep(0.1)
+    assert waiting.is_alive()
+    http.stop_server(server.context)
+    waiting.join(REPLY)
+    assert not waiting.is_alive()
+
+
+def test_two_servers_answer_for_themselves() -> None:
+    with (
+        serving(lambda connection: respond(connection, "one")) as one,
+        serving(lambda connection: respond(connection, "two")) as two,
+    ):
+        assert (one.fetch().body, two.fetch().body) == (b"one", b"two")
+        http.stop_server(one.context)
+        assert two.fetch().body == b"two"
+
+
+def test_control_c_ends_the_wait_at_once() -> None:
+    port = free_port()
+    program = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent("""
+                import sys, time
+                from alusus_http import http, wait
+                context = http.start_server(lambda connection: 404, "127.0.0.1:" + sys.argv[1])
+                print("ready", flush=True)
+                try:
+                    wait(context)
+                except KeyboardInterrupt:
+                    print("interrupted", flush=True)
+                    http.stop_server(context)
+            """),
+            str(port),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        time.sleep(0.2)  # for wait() to begin
+        begin = time.monotonic()
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - begin < 1
+        assert program.wait(END) == 0
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in-a-callback"])
+def test_a_program_may_end_while_its_server_runs(busy: bool) -> None:
+    result = run(
+        """
+        import socket, sys, threading, time
+        from alusus_http import http
+
+        entered = threading.Event()
+
+        def on_request(connection):
+            entered.set()
+            time.sleep(3600)
+
+        address = "127.0.0.1", int(sys.argv[1])
+        context = http.start_server(on_request, "%s:%d" % address)
+        http.set_web_socket_handler(context, "/", ready_handler=lambda *a: None)
+        if sys.argv[2] == "True":
+            client = socket.create_connection(address)
+            client.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+            entered.wait()
+        print("end of the program")
+        """,
+        str(free_port()),
+        str(busy),
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "end of the program\n", "")
+
+
+def test_a_forked_child_is_told_that_its_server_runs_elsewhere() -> None:
+    result = run(
+        """
+        import os, sys
+        from alusus_http import errors, http
+        context = http.start_server(lambda connection: 404, "127.0.0.1:" + sys.argv[1])
+        child = os.fork()
+        if not child:
+            for call in (
+                lambda: http.stop_server(context),
+                lambda: http.set_web_socket_handler(context, "/"),
+                lambda: http.start_server(lambda connection: 404, "0"),
+            ):
+                try:
+                    call()
+                except errors.HttpError as error:
+                    print(error, flush=True)
+            sys.exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        http.stop_server(context)
+        """,
+        str(free_port()),
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 3
+    assert all("spawn" in line for line in result.stdout.splitlines())
+
+
+def test_handlers_serve_from_many_threads_and_end_again() -> None:
+    together = threading.Barrier(12, timeout=REPLY)
+
+    def on_message(c: http.Connection, opcode: int, data: bytes, _: object) -> int:
+        if opcode == TEXT:
+            together.wait()
+            http.write_text_to_web_socket(c, data)
+        return 1
+
+    before = threading.active_count()
+    with serving() as server, ExitStack() as stack:
+        http.set_web_socket_handler(server.context, "/", data_handler=on_message)
+        clients = [stack.enter_context(server.web_socket("/")) for _ in range(together.parties)]
+        for client in clients:
+            client.send("x")
+        for client in clients:
+            assert client.recv(REPLY) == "x"
+        stack.close()
+        # Of the twelve and more, eight stay.
+        until(lambda: threading.active_count() - before <= 8)
+    assert threading.active_count() == before

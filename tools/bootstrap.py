@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Install the system packages that are missing, and only those.
+
+    bootstrap.py run     what building and running needs
+    bootstrap.py test    and what the tests need beside that
+
+Something is missing when it cannot be found, whoever was to bring it; so a machine that has
+everything is never touched, and one that is no Debian is told what to install. Only the standard
+library is used.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+Probe = Callable[[], bool]
+
+
+def commands(*names: str) -> Probe:
+    """Return a probe for commands on the PATH."""
+    return lambda: all(shutil.which(name) for name in names)
+
+
+def header(name: str) -> Probe:
+    """Return a probe for a header that the C compiler finds."""
+
+    def compiles() -> bool:
+        compiler = shutil.which("cc")
+        return (
+            compiler is not None
+            and not subprocess.run(
+                [compiler, "-E", "-include", name, "-x", "c", os.devnull],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            ).returncode
+        )
+
+    return compiles
+
+
+def python_header() -> bool:
+    """Return whether this interpreter's headers are there."""
+    return Path(sysconfig.get_path("include"), "Python.h").is_file()
+
+
+def venv() -> bool:
+    """Return whether this interpreter can make virtual environments (Debian: a package)."""
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+# Debian package -> whether what it brings is there.
+RUN: dict[str, Probe] = {
+    "build-essential": commands("cc", "g++", "make", "dpkg-source"),
+    "cmake": commands("cmake"),
+    "ninja-build": commands("ninja"),
+    "libssl-dev": header("openssl/ssl.h"),
+    "zlib1g-dev": header("zlib.h"),
+    "python3-dev": python_header,
+    "python3-venv": venv,
+}
+TEST: dict[str, Probe] = {
+    "clang": commands("clang", "clang++"),
+    "pkg-config": commands("pkg-config"),
+    "curl": commands("curl"),
+    "openssl": commands("openssl"),
+    "chromium": commands("chromium"),
+    "chromium-driver": commands("chromedriver"),
+}
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages, as root or through sudo; exit with what to do if neither works."""
+    names = " ".join(packages)
+    if shutil.which("apt-get") is None:
+        sys.exit(f"This system lacks what Debian calls: {names}\nInstall that and run this again.")
+    prefix = [] if os.geteuid() == 0 else ["sudo"]
+    if prefix and shutil.which("sudo") is None:
+        sys.exit(
+            f"These packages are missing: {names}\n"
+            f"Run this as root, then try again: apt-get install {names}"
+        )
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        command = [*prefix, *environment, "apt-get", "-q", *arguments]
+        print("+", shlex.join(command), flush=True)
+        if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
+            sys.exit(f"apt-get failed; its lines above say why. Missing are: {names}")
+
+
+def main(arguments: list[str]) -> None:
+    """Install what is missing for one of the two purposes."""
+    if arguments not in (["run"], ["test"]):
+        sys.exit("usage: bootstrap.py run|test")
+    if sys.version_info < (3, 11):  # noqa: UP036 - this runs on what the machine has
+        sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}")
+    needed = RUN if arguments == ["run"] else {**RUN, **TEST}
+    missing = [package for package, is_there in needed.items() if not is_there()]
+    if missing:
+        print("Missing system packages:", *missing, flush=True)
+        install(missing)
+        still = [package for package in missing if not needed[package]()]
+        if still:
+            sys.exit(f"Installed, and still not found: {' '.join(still)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
