@@ -149,13 +149,19 @@ class Server:
             self.close()
             raise
 
-    def register(self, registration: Registration) -> None:
+    def register(self, registration: Registration) -> int:
         """Give a registration its receiver, and keep its callables until the server stops."""
         number = next(self._numbers)
         receiver = _marshal.checked_pointer(lib.ah_event_receiver(self._queue, number))
         registration.pointer = receiver
         self._receivers[number] = registration
         _registrations[_marshal.number(receiver)] = registration
+        return number
+
+    def unregister(self, number: int) -> None:
+        """Let go of a registration's callables: C has nothing that leads to them."""
+        registration = self._receivers.pop(number)
+        del _registrations[_marshal.number(registration.pointer)]
 
     def bind(self, context: CData) -> CData:
         """Be known as the server of this context, which a function that starts one returned."""
@@ -171,9 +177,10 @@ class Server:
             threads = tuple(self._threads)
         for thread in threads:
             thread.join()
-        for registration in self._receivers.values():
-            del _registrations[_marshal.number(registration.pointer)]
-        self._receivers.clear()
+        for number in tuple(self._receivers):
+            self.unregister(number)
+        if self._failure is not None and self._failures > 1:
+            self._failure.add_note(f"the log has {self._failures - 1} more that callbacks raised")
         _servers.pop(_marshal.number(self._context), None)
         self.stopped.set()
 
@@ -187,17 +194,14 @@ class Server:
 
     def raise_failure(self) -> None:
         """Raise what the first failed callable raised, if one did."""
-        if self._failure is None:
-            return
-        if self._failures > 1:
-            self._failure.add_note(f"the log has {self._failures - 1} more that callbacks raised")
-        raise self._failure
+        if self._failure is not None:
+            raise self._failure
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._poll, name="alusus_http", daemon=True)
-        with self._lock:
+        with self._lock:  # which the thread needs first of all, so that it is known before it works
+            thread.start()
             self._threads.add(thread)
-        thread.start()
 
     def _poll(self) -> None:
         posted = ffi.new("ah_event *")
@@ -220,7 +224,7 @@ class Server:
                 self._start_thread()
             except RuntimeError as error:
                 # The system has no room for one more thread: those that there are go on.
-                self._keep(error, "starting one more thread for callbacks failed")
+                _log("no thread could be started to answer more callbacks meanwhile", error)
         return taken
 
     def _answer(self, posted: CData) -> None:
@@ -237,8 +241,9 @@ class Server:
                 result = handler(*arguments)
                 answer = 0 if e.on_failure is None else _marshal.int32(result)
         except BaseException as error:
+            self._keep(error)
             substitute = "" if e.on_failure is None else f"; the server gets {answer} instead"
-            self._keep(error, f"the callback {e.name} failed{substitute}")
+            _log(f"the callback {e.name} failed{substitute}", error)
         finally:
             for argument in arguments:
                 if isinstance(argument, _marshal.OutPointer):
@@ -246,14 +251,17 @@ class Server:
             del self._running[number]
             lib.ah_answer_event(self._queue, number, answer)
 
-    def _keep(self, error: BaseException, what: str) -> None:
-        import logging  # here, because most programs that import this package never get here
-
+    def _keep(self, error: BaseException) -> None:
         with self._lock:
             self._failures += 1
             if self._failure is None:
                 self._failure = error
-        logging.getLogger("alusus_http").error("%s", what, exc_info=error)
+
+
+def _log(message: str, error: BaseException) -> None:
+    import logging  # here, because most programs that import this package never get here
+
+    logging.getLogger("alusus_http").error("%s", message, exc_info=error)
 
 
 def members(table: object, events: Mapping[str, Event]) -> dict[Event, Handler]:
@@ -276,20 +284,27 @@ def starting(handlers: Mapping[Event, Handler], user_data: object) -> Iterator[S
         raise
 
 
+@contextmanager
 def registering(
     context: CData, handlers: Mapping[Event, Handler], user_data: object
-) -> Registration:
-    """Handlers that are about to be set on a running server."""
+) -> Iterator[Registration]:
+    """Handlers that the body sets on a running server; when it raises, they are let go again."""
     registration = Registration(handlers, user_data)
-    if registration.by_kind:
-        server = _servers.get(_marshal.number(context))
-        if server is None:
-            raise InvalidHandleError(
-                "context: this server has been stopped, or this process did not start it from "
-                "Python, so that nothing would call Python's handlers"
-            )
-        server.register(registration)
-    return registration
+    server = _servers.get(_marshal.number(context))
+    if not registration.by_kind:  # native handlers, or none: nothing comes through the driver
+        yield registration
+        return
+    if server is None:
+        raise InvalidHandleError(
+            "context: this server has been stopped, or this process did not start it from Python, "
+            "so that nothing would call Python's handlers"
+        )
+    receiver = server.register(registration)
+    try:
+        yield registration
+    except BaseException:
+        server.unregister(receiver)
+        raise
 
 
 def stop(context: CData) -> None:

@@ -1116,7 +1116,7 @@ def set_web_socket_handler(
         InvalidArgumentError: When `uri` is None or does not start with `/`.
         NoMemoryError
     """
-    handlers = _driver.registering(
+    with _driver.registering(
         _marshal.handle(context, Context, "context"),
         {
             _on_web_socket_connect: connect_handler,
@@ -1125,17 +1125,17 @@ def set_web_socket_handler(
             _on_web_socket_close: close_handler,
         },
         user_data,
-    )
-    lib.ah_set_web_socket_message_handler(
-        _marshal.handle(context, Context, "context"),
-        _marshal.encode(uri, "uri"),
-        handlers.function(_on_web_socket_connect),
-        handlers.function(_on_web_socket_ready),
-        handlers.function(_on_web_socket_message),
-        handlers.function(_on_web_socket_close),
-        handlers.pointer,
-    )
-    _marshal.check()
+    ) as handlers:
+        lib.ah_set_web_socket_message_handler(
+            _marshal.handle(context, Context, "context"),
+            _marshal.encode(uri, "uri"),
+            handlers.function(_on_web_socket_connect),
+            handlers.function(_on_web_socket_ready),
+            handlers.function(_on_web_socket_message),
+            handlers.function(_on_web_socket_close),
+            handlers.pointer,
+        )
+        _marshal.check()
 
 
 def set_web_socket_handler_with_subprotocols(
@@ -1172,7 +1172,7 @@ def set_web_socket_handler_with_subprotocols(
     Raises:
         HttpError: Those of `set_web_socket_handler`.
     """
-    handlers = _driver.registering(
+    with _driver.registering(
         _marshal.handle(context, Context, "context"),
         {
             _on_web_socket_connect: connect_handler,
@@ -1181,18 +1181,18 @@ def set_web_socket_handler_with_subprotocols(
             _on_web_socket_close: close_handler,
         },
         user_data,
-    )
-    lib.ah_set_web_socket_message_handler_with_subprotocols(
-        _marshal.handle(context, Context, "context"),
-        _marshal.encode(uri, "uri"),
-        _marshal.strings(subprotocols, "subprotocols"),
-        handlers.function(_on_web_socket_connect),
-        handlers.function(_on_web_socket_ready),
-        handlers.function(_on_web_socket_message),
-        handlers.function(_on_web_socket_close),
-        handlers.pointer,
-    )
-    _marshal.check()
+    ) as handlers:
+        lib.ah_set_web_socket_message_handler_with_subprotocols(
+            _marshal.handle(context, Context, "context"),
+            _marshal.encode(uri, "uri"),
+            _marshal.strings(subprotocols, "subprotocols"),
+            handlers.function(_on_web_socket_connect),
+            handlers.function(_on_web_socket_ready),
+            handlers.function(_on_web_socket_message),
+            handlers.function(_on_web_socket_close),
+            handlers.pointer,
+        )
+        _marshal.check()
 
 
 def write_web_socket(connection: Connection, opcode: int, data: str | bytes) -> int:

@@ -11,7 +11,8 @@ class NativeCallback:
     """A compiled function that may stand wherever a callback is taken.
 
     The server calls it on its own threads, without Python on the way. Its C type has to be the one
-    of the callback that it stands for, as alusus_http.h declares it: nothing can check that.
+    that alusus_http.h declares for the callback that it stands for, which nothing can check; for
+    the messages of a WebSocket that is ah_web_socket_message_callback, with a length of size_t.
 
     Attributes:
         address: Where the function is. It has to stay there until the server is stopped.

@@ -32,6 +32,7 @@ class Docstrings:
     def __init__(self, names: Mapping[str, str]) -> None:
         """Keep the names for all that is written."""
         self._names = names
+        self._plain: dict[str, str] = {}
 
     def write(self, text: str, parts: Iterable[Part] = (), indent: int = 1) -> str:
         """The literal of a docstring, `indent` levels deep; its first line has no margin."""
@@ -55,8 +56,11 @@ class Docstrings:
         return _literal("\n".join(lines), margin)
 
     def plain(self, text: str) -> str:
-        """Markdown as one paragraph of plain text."""
-        return " ".join(block for _, block in self._blocks(text))
+        """One paragraph of Markdown as plain text."""
+        if text not in self._plain:  # most parameters are explained many times over
+            (token,) = _MARKDOWN.parseInline(text)
+            self._plain[text] = "".join(self._inline(token.children or ()))
+        return self._plain[text]
 
     def _blocks(self, text: str) -> Iterator[tuple[str, str]]:
         """The paragraphs and list items, each with its bullet; code blocks show Alusus."""

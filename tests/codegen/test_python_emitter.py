@@ -51,7 +51,8 @@ def run(*command: str | Path) -> None:
 
 def signatures(api: Api, title: str) -> str:
     section = next(s for s in api.sections if s.title == title)
-    return "\n".join(python_lines(api, section))
+    of_section = [g for g in groups(api) if g.functions[0] in section.declarations]
+    return "\n".join(python_lines(section, of_section))
 
 
 # Which functions there are
@@ -107,7 +108,7 @@ def test_what_only_alusus_has_is_left_out(api: Api) -> None:
 
 def test_types_and_callbacks_have_lines_as_well(api: Api) -> None:
     assert signatures(api, "RequestCallback") == "RequestCallback = Callable[[Connection], int]"
-    assert signatures(api, "Header") == "class Header\n    name: str\n    value: str"
+    assert signatures(api, "Header") == "class Header:\n    name: str\n    value: str"
     assert "    http_headers: tuple[Header, ...]" in signatures(api, "RequestInfo").splitlines()
     assert "    query_string: str | None" in signatures(api, "RequestInfo").splitlines()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
@@ -37,13 +37,16 @@ class Server:
         return client
 
     def fetch(self, path: str = "/", method: str = "GET", **options: Any) -> Answer:
-        client = HTTPConnection("127.0.0.1", self.port, timeout=REPLY)
-        try:
-            client.request(method, path, **options)
-            response: HTTPResponse = client.getresponse()
-            return Answer(response.status, response.read(), dict(response.headers))
-        finally:
-            client.close()
+        """Send a request, and wait until the server has done with it."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=REPLY)) as client:
+            client.connect()
+            with client.sock.dup() as connection:
+                client.request(method, path, **options)
+                response = client.getresponse()
+                answer = Answer(response.status, response.read(), dict(response.headers))
+                while connection.recv(4096):
+                    pass  # the server closes when the callback has returned
+            return answer
 
 
 @dataclass

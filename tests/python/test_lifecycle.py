@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 import alusus_http
 from alusus_http import http
+from alusus_http.errors import InvalidArgumentError
 from tests.python.serving import TEXT, respond, serving, start, until
 from tests.support import REPLY, free_port
 
@@ -75,6 +76,21 @@ def test_a_stopped_server_lets_go_of_its_callables_and_user_data() -> None:
         assert all(reference() for reference in kept)
     gc.collect()
     assert [reference() for reference in kept] == [None] * 3
+
+
+def test_a_failed_registration_lets_go_of_its_callables() -> None:
+    class Handler:
+        def __call__(self, *arguments: object) -> int:
+            return 1
+
+    handler = Handler()
+    kept = weakref.ref(handler)
+    with serving() as server:
+        with pytest.raises(InvalidArgumentError):
+            http.set_web_socket_handler(server.context, "no-slash", data_handler=handler)
+        del handler
+        gc.collect()
+        assert kept() is None
 
 
 def test_clients_are_closed_when_their_server_stops() -> None:
@@ -222,3 +238,17 @@ def test_handlers_serve_from_many_threads_and_end_again() -> None:
         # Of the twelve and more, eight stay.
         until(lambda: threading.active_count() - before <= 8)
     assert threading.active_count() == before
+
+
+def test_a_system_without_room_for_threads_is_served_by_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_room(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with serving(lambda connection: respond(connection, "ok")) as server:
+        monkeypatch.setattr(threading.Thread, "start", no_room)
+        assert server.fetch().body == b"ok"
+        assert server.fetch().body == b"ok"
+        monkeypatch.undo()
+    assert "no thread could be started" in caplog.text

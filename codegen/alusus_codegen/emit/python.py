@@ -393,8 +393,8 @@ class _View:
         context = next(p for p in function.parameters if p.type.kind is Kind.HANDLE)
         return [
             *before,
-            *layout("handlers = _driver.registering(", [_passed(context), *given], ")", 1),
-            *_returned(signature, self._arguments(function, "handlers")),
+            *layout("with _driver.registering(", [_passed(context), *given], ") as handlers:", 1),
+            *_returned(signature, self._arguments(function, "handlers"), 2),
         ]
 
     def _arguments(self, function: Function, registration: str) -> list[str]:
@@ -545,26 +545,28 @@ def _passed(parameter: Parameter) -> str:
     raise AssertionError(f"Python cannot pass {parameter.type.notation}, for {name}")
 
 
-def _returned(signature: Signature, arguments: list[str]) -> list[str]:
+def _returned(signature: Signature, arguments: list[str], indent: int = 1) -> list[str]:
     """The call and what becomes of its result."""
     function = signature.serves
-    output = [p for p in function.parameters if p.role is Role.OUTPUT]
+    margin = INDENT * indent
     call = f"lib.{function.symbol}("
     if function.returns.kind is Kind.VOID:
-        return [*layout(call, arguments, ")", 1), f"{INDENT}_marshal.check()"]
-    lines = layout(f"result = {call}", arguments, ")", 1)
+        return [*layout(call, arguments, ")", indent), f"{margin}_marshal.check()"]
+    output = [p.name.python for p in function.parameters if p.role is Role.OUTPUT]
     match function.returns.kind:
         case Kind.INTEGER if output:
-            name = output[0].name.python
-            return [*lines, f"{INDENT}return _marshal.copied({name}, _marshal.checked(result))"]
+            result = f"_marshal.copied({output[0]}, _marshal.checked(result))"
         case Kind.INTEGER:
-            return [*lines, f"{INDENT}return _marshal.checked(result)"]
+            result = "_marshal.checked(result)"
         case Kind.STRING if function.result_nullable:
-            return [*lines, f"{INDENT}return _marshal.checked_text(result)"]
+            result = "_marshal.checked_text(result)"
         case Kind.STRUCTURE:
-            made = f"{function.returns.python}._from_c(_marshal.checked_pointer(result))"
-            return [*lines, f"{INDENT}return {made}"]
-    raise AssertionError(f"Python cannot return {function.returns.notation}, of {function.symbol}")
+            result = f"{function.returns.python}._from_c(_marshal.checked_pointer(result))"
+        case _:
+            raise AssertionError(
+                f"Python cannot return {function.returns.notation}, of {function.symbol}"
+            )
+    return [*layout(f"result = {call}", arguments, ")", indent), f"{margin}return {result}"]
 
 
 # Overloads

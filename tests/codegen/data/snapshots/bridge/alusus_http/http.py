@@ -9,7 +9,7 @@ exceptions of `alusus_http.errors`; what a callback raises is logged at once, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,14 +65,14 @@ class Header:
 
     name: str
     flag: bool
-    sizes: str
+    sizes: tuple[int, ...]
 
     @classmethod
     def _from_c(cls, c: Any) -> Header:
         return cls(
             name=_marshal.decode(c.name),
             flag=c.flag,
-            sizes=_marshal.decode(c.sizes),
+            sizes=tuple(c.sizes),
         )
 
 
@@ -169,17 +169,17 @@ def set_handler(
         user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
             Native handlers get an address: an int, or None.
     """
-    handlers = _driver.registering(
+    with _driver.registering(
         _marshal.handle(connection, Connection, "connection"),
         {_on_message: handler},
         user_data,
-    )
-    lib.ah_set_message_handler(
-        _marshal.handle(connection, Connection, "connection"),
-        handlers.function(_on_message),
-        handlers.pointer,
-    )
-    _marshal.check()
+    ) as handlers:
+        lib.ah_set_message_handler(
+            _marshal.handle(connection, Connection, "connection"),
+            handlers.function(_on_message),
+            handlers.pointer,
+        )
+        _marshal.check()
 
 
 def read_data(connection: Connection, buffer_size: int) -> bytes:
