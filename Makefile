@@ -2,23 +2,25 @@
 #   PORT=8080             where `make run` serves
 #   PYTHON=python3        the interpreter of .venv
 #   APM_DIR=$(HOME)/.apm  where `make install-alusus` installs
+#   SECONDS=60            how long `make stress` and each target of `make fuzz` run
 
 PORT ?= 8080
 PYTHON ?= python3
 APM_DIR ?= $(HOME)/.apm
+SECONDS ?= 60
 
 bin := .venv/bin
 alusus_package := dist/Alusus/Http@$(shell cat VERSION)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: run test gen gen-check docs lint native sanitized bench-codegen package install-alusus wheel clean \
-        library system-run system-test
+.PHONY: run test gen gen-check docs lint native sanitized threads stress fuzz bench bench-codegen package install-alusus wheel clean \
+        library system-run system-test system-fuzz
 
 run: library
 	$(bin)/python examples/python/chat.py --port $(PORT)
 
-test: system-test .venv/dev gen-check lint native sanitized
+test: system-test .venv/dev gen-check lint native sanitized threads
 	$(bin)/python -m pytest
 
 gen: .venv/dev
@@ -39,8 +41,29 @@ native: library
 sanitized: build/asan/build.ninja .venv/dev
 	cmake --build --preset asan
 	ctest --preset asan
-	ALUSUS_HTTP_BUILD=$(CURDIR)/build/asan $(bin)/python -m pytest --quiet tests/native \
-		--ignore tests/native/test_cplusplus.py # links programs that are not instrumented
+	ALUSUS_HTTP_BUILD=$(CURDIR)/build/asan $(bin)/python -m pytest --quiet tests/native
+
+threads: build/tsan/build.ninja
+	cmake --build --preset tsan
+	ctest --preset tsan
+
+stress: build/asan/build.ninja build/tsan/build.ninja
+	cmake --build --preset asan --target test_stress
+	build/asan/tests/stress/test_stress $(SECONDS)
+	cmake --build --preset tsan --target test_stress
+	TSAN_OPTIONS=suppressions=tests/native/tsan.supp build/tsan/tests/stress/test_stress $(SECONDS)
+
+fuzz: system-fuzz build/fuzz/build.ninja
+	cmake --build --preset fuzz
+	for target in handshake receiver inflate; do \
+		mkdir -p build/fuzz/found/$$target && \
+		build/fuzz/tests/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/found/ build/fuzz/found/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
+
+bench: library build/bench-venv/installed
+	cmake --build --preset release --target bench-programs
+	$(bin)/python bench/run.py
 
 bench-codegen: .venv/dev
 	$(bin)/python bench/codegen.py
@@ -80,8 +103,19 @@ build/%/build.ninja: CMakePresets.json .venv/run
 	$(bin)/pip install --quiet --group dev --editable codegen
 	touch $@
 
+# The servers that are measured beside ours, apart from what we develop with; socketify is not for every machine.
+build/bench-venv/installed: pyproject.toml | system-run
+	$(PYTHON) -m venv build/bench-venv
+	build/bench-venv/bin/pip install --quiet 'pip>=25.1'
+	build/bench-venv/bin/pip install --quiet --group bench
+	-build/bench-venv/bin/pip install --quiet socketify
+	touch $@
+
 system-run:
 	@$(PYTHON) tools/bootstrap.py run
 
 system-test:
 	@$(PYTHON) tools/bootstrap.py test
+
+system-fuzz:
+	@$(PYTHON) tools/bootstrap.py fuzz

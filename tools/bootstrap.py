@@ -3,6 +3,7 @@
 
     bootstrap.py run     what building and running needs
     bootstrap.py test    and what the tests need beside that
+   bootstrap.py fuzz    or what fuzzing needs beside that
 
 Something is missing when it cannot be found, whoever was to bring it; so a machine that has
 everything is never touched, and one that is no Debian is told what to install. Only the standard
@@ -46,6 +47,21 @@ def header(name: str) -> Probe:
     return compiles
 
 
+def fuzzer() -> bool:
+    """Return whether Clang finds the library that makes a program a fuzzer."""
+    compiler = shutil.which("clang")
+    return (
+        compiler is not None
+        and not subprocess.run(
+            [compiler, "-fsanitize=fuzzer", "-x", "c", "-", "-o", os.devnull],
+            input=b"int LLVMFuzzerTestOneInput(const char *data, long size)"
+            b"{ return data != 0 && size < 0; }",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ).returncode
+    )
+
+
 def python_header() -> bool:
     """Return whether this interpreter's headers are there."""
     return Path(sysconfig.get_path("include"), "Python.h").is_file()
@@ -74,6 +90,11 @@ TEST: dict[str, Probe] = {
     "chromium": commands("chromium"),
     "chromium-driver": commands("chromedriver"),
 }
+FUZZ: dict[str, Probe] = {
+    "clang": commands("clang"),
+    "libclang-rt-dev": fuzzer,
+}
+NEEDED = {"run": RUN, "test": {**RUN, **TEST}, "fuzz": {**RUN, **FUZZ}}
 
 
 def install(packages: list[str]) -> None:
@@ -96,12 +117,12 @@ def install(packages: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Install what is missing for one of the two purposes."""
-    if arguments not in (["run"], ["test"]):
-        sys.exit("usage: bootstrap.py run|test")
+    """Install what is missing for one of the purposes."""
+    if len(arguments) != 1 or arguments[0] not in NEEDED:
+        sys.exit(f"usage: bootstrap.py {'|'.join(NEEDED)}")
     if sys.version_info < (3, 11):  # noqa: UP036 - this runs on what the machine has
         sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}")
-    needed = RUN if arguments == ["run"] else {**RUN, **TEST}
+    needed = NEEDED[arguments[0]]
     missing = [package for package, is_there in needed.items() if not is_there()]
     if missing:
         print("Missing system packages:", *missing, flush=True)

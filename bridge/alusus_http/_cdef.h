@@ -16,6 +16,7 @@ typedef enum ah_error_code {
     AH_ERROR_WRONG_THREAD,
     AH_ERROR_NO_MEMORY,
     AH_ERROR_SYSTEM,
+    AH_ERROR_QUEUE_FULL,
     ...
 } ah_error_code;
 
@@ -92,6 +93,23 @@ typedef struct ah_callbacks {
     ah_init_connection_callback init_connection;
 } ah_callbacks;
 
+typedef struct ah_web_socket_statistics {
+    int64_t open;
+    int64_t opened;
+    int64_t refused;
+    int64_t messages_received;
+    int64_t messages_sent;
+    int64_t bytes_received;
+    int64_t bytes_sent;
+    int64_t closed_normally;
+    int64_t closed_going_away;
+    int64_t closed_protocol_error;
+    int64_t closed_invalid_data;
+    int64_t closed_too_big;
+    int64_t closed_abnormally;
+    int64_t closed_otherwise;
+} ah_web_socket_statistics;
+
 const ah_request_info *ah_get_request_info(ah_connection *connection);
 const char *ah_get_header(ah_connection *connection, const char *name);
 int32_t ah_read(ah_connection *connection, void *buffer, int32_t buffer_size);
@@ -116,6 +134,17 @@ int32_t ah_write_text_to_web_socket(ah_connection *connection, const char *data,
 int32_t ah_write_string_to_web_socket(ah_connection *connection, const char *data);
 int32_t ah_write_binary_to_web_socket(ah_connection *connection, const char *data, size_t data_len);
 int32_t ah_close_web_socket(ah_connection *connection);
+int32_t ah_close_web_socket_with_reason(ah_connection *connection, int32_t code, const char *reason);
+const char *ah_get_subprotocol(ah_connection *connection);
+int64_t ah_get_queued_bytes(ah_connection *connection);
+int32_t ah_is_web_socket_open(ah_connection *connection);
+int32_t ah_join_group(ah_connection *connection, const char *name);
+int32_t ah_leave_group(ah_connection *connection, const char *name);
+int32_t ah_write_to_group(ah_context *context, const char *name, int32_t opcode, const char *data, size_t data_len);
+int32_t ah_write_text_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
+int32_t ah_write_binary_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
+int32_t ah_write_to_others_in_group(ah_connection *connection, const char *name, int32_t opcode, const char *data, size_t data_len);
+const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context);
 int32_t ah_last_error_code(void);
 const char *ah_version(void);
 const char *ah_civetweb_version(void);

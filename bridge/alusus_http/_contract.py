@@ -4,11 +4,12 @@
 PACKAGE_VERSION = "0.3.100"
 
 VERSION = 1
-CHECKSUM = 0xB80460EA4054FA28
+CHECKSUM = 0xB7618218D3BFD1BD
 
 DECLARATIONS = {
     "ah_callbacks": 0xD2553DEE5641B347,
     "ah_close_web_socket": 0x021E862E10B322C1,
+    "ah_close_web_socket_with_reason": 0xB0321B08E3D812AC,
     "ah_connection": 0xC566ADF42638444E,
     "ah_connection_close_callback": 0x2503AEAA1C002ED1,
     "ah_connection_closed_callback": 0xC25A82EB04AE26DB,
@@ -20,7 +21,10 @@ DECLARATIONS = {
     "ah_external_ssl_ctx_callback": 0x54E15B246BF38301,
     "ah_external_ssl_ctx_domain_callback": 0x95DC75EDA0A1763C,
     "ah_get_header": 0x7A884906489A701B,
+    "ah_get_queued_bytes": 0xC7437F61D358CBAC,
     "ah_get_request_info": 0x9D591AEF4291188C,
+    "ah_get_subprotocol": 0x1200E29FDBA1F13B,
+    "ah_get_web_socket_statistics": 0xF50509CE7FCD7D0A,
     "ah_header": 0x250CBD61FE0EA405,
     "ah_http_error_callback": 0xD8BEC9C274093E43,
     "ah_init_connection_callback": 0x831C5A5F6BE4EB60,
@@ -29,7 +33,10 @@ DECLARATIONS = {
     "ah_init_ssl_callback": 0xBE81DD47EC52AB9F,
     "ah_init_ssl_domain_callback": 0x47EFBB8FA08017E5,
     "ah_init_thread_callback": 0x64F4135B4679BB9D,
+    "ah_is_web_socket_open": 0x2C7B0AF7521B84AD,
+    "ah_join_group": 0x3B8402C383C7A5EC,
     "ah_last_error": 0xC184DB50DA9CFE4D,
+    "ah_leave_group": 0x3B4FF0918413C936,
     "ah_log_access_callback": 0x2D0FC6CC1445A2F5,
     "ah_log_message_callback": 0xFE74F45FF3D8A0EA,
     "ah_print": 0xF78E86C8F8CE40BF,
@@ -51,10 +58,15 @@ DECLARATIONS = {
     "ah_web_socket_data_callback": 0x8F63C965B93834B5,
     "ah_web_socket_message_callback": 0x0B06E3D21F54B3A6,
     "ah_web_socket_ready_callback": 0x35A7AB09EEC8C298,
+    "ah_web_socket_statistics": 0x07415225C37A7D0B,
     "ah_write": 0x25B2C4FAA2366DEC,
+    "ah_write_binary_to_group": 0x8350CA8C21AD41D1,
     "ah_write_binary_to_web_socket": 0x957055427E107209,
     "ah_write_string_to_web_socket": 0x1BE4D70D4E3E294E,
+    "ah_write_text_to_group": 0x032D8EE34AF0FD8D,
     "ah_write_text_to_web_socket": 0x8E04F19D1599D0E6,
+    "ah_write_to_group": 0x5EE86490A9E7F4C7,
+    "ah_write_to_others_in_group": 0x6EF20AB9AB2D9AED,
     "ah_write_to_web_socket": 0x02D55F7F5C35C52E,
     "ah_write_web_socket": 0xA6EA4CE19C13D08A,
     "ah_write_web_socket_binary": 0xF72C5707C713B97C,

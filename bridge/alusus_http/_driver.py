@@ -18,8 +18,9 @@ C never calls into Python. It posts events; threads of this module ask for them 
 7. `http.stop_server` waits for all workers, closes the queue, which ends the threads, lets go of
    the callables, and raises what the first failed callable raised.
 
-The calls of one connection never overlap, because its worker waits in step 2; those of different
-connections do.
+For an open WebSocket nobody waits in step 2: its events stay in order, each is given out when the
+one before it has been answered, and answering a message with 0 closes the WebSocket. So the calls
+of one connection never overlap; those of different connections do.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import TypeAlias
 from . import _marshal
 from ._library import ffi, lib
 from ._marshal import CData
-from .errors import InvalidHandleError
+from .errors import ConnectionClosedError, InvalidHandleError
 from .native import NativeCallback
 
 # How many threads a server keeps waiting for events. It has more while all of them are busy, so
@@ -240,6 +241,9 @@ class Server:
                 arguments = e.arguments(posted.arguments, user_data)
                 result = handler(*arguments)
                 answer = 0 if e.on_failure is None else _marshal.int32(result)
+        except ConnectionClosedError as error:
+            # Clients go when they like: a handler that notices it by a write is not at fault.
+            _log(f"the callback {e.name} wrote to a client that has gone", error, "DEBUG")
         except BaseException as error:
             self._keep(error)
             substitute = "" if e.on_failure is None else f"; the server gets {answer} instead"
@@ -258,10 +262,11 @@ class Server:
                 self._failure = error
 
 
-def _log(message: str, error: BaseException) -> None:
+def _log(message: str, error: BaseException, level: str = "ERROR") -> None:
     import logging  # here, because most programs that import this package never get here
 
-    logging.getLogger("alusus_http").error("%s", message, exc_info=error)
+    logger = logging.getLogger("alusus_http")
+    logger.log(logging.getLevelNamesMapping()[level], "%s", message, exc_info=error)
 
 
 def members(table: object, events: Mapping[str, Event]) -> dict[Event, Handler]:

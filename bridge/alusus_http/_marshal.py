@@ -23,6 +23,7 @@ _ERRORS: dict[int, type[errors.HttpError]] = {
     lib.AH_ERROR_WRONG_STATE: errors.WrongStateError,
     lib.AH_ERROR_NO_MEMORY: errors.NoMemoryError,
     lib.AH_ERROR_WRONG_THREAD: errors.WrongThreadError,
+    lib.AH_ERROR_QUEUE_FULL: errors.QueueFullError,
 }
 
 # Set in a child process that was forked while servers ran: their threads and locks exist in the
@@ -111,6 +112,11 @@ def encode(value: str, name: str) -> bytes:
             f"{name}: a NUL character at position {value.index(chr(0))}, where C's texts end"
         )
     return value.encode("utf-8", "surrogateescape")
+
+
+def encode_optional(value: str | None, name: str) -> CData:
+    """A text as C takes it, or null."""
+    return ffi.NULL if value is None else encode(value, name)
 
 
 def contents(value: str | bytes, name: str) -> bytes:

@@ -47,6 +47,10 @@ class ConnectionClosedError(HttpError, ConnectionError):
     """The other side has gone, or the connection is being closed."""
 
 
+class QueueFullError(HttpError):
+    """The client takes messages too slowly: this one was dropped (websocket_queue_policy)."""
+
+
 class NoMemoryError(HttpError, MemoryError):
     """The system has no memory left for this call."""
 

@@ -49,10 +49,18 @@ __all__ = [
     "WebSocketDataCallback",
     "WebSocketMessageCallback",
     "WebSocketReadyCallback",
+    "WebSocketStatistics",
     "close_web_socket",
+    "close_web_socket_with_reason",
     "get_header",
     "get_last_error",
+    "get_queued_bytes",
     "get_request_info",
+    "get_subprotocol",
+    "get_web_socket_statistics",
+    "is_web_socket_open",
+    "join_group",
+    "leave_group",
     "print",
     "read",
     "set_web_socket_handler",
@@ -61,8 +69,12 @@ __all__ = [
     "start_server_with_options",
     "stop_server",
     "write",
+    "write_binary_to_group",
     "write_binary_to_web_socket",
+    "write_text_to_group",
     "write_text_to_web_socket",
+    "write_to_group",
+    "write_to_others_in_group",
     "write_to_web_socket",
     "write_web_socket",
     "write_web_socket_binary",
@@ -190,6 +202,67 @@ class RequestInfo:
             conn_data=_marshal.address(c.conn_data),
             number_headers=c.number_headers,
             http_headers=tuple(Header._from_c(c.http_headers[i]) for i in range(c.number_headers)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketStatistics:
+    """Counters of a server's WebSockets.
+
+    They only grow, but for `open`. Each is read on its own while the server works, so that sums may
+    be off by what happens meanwhile. An ended WebSocket counts under the code of its first close
+    frame, whoever sent that (RFC 6455 section 7.4.1).
+
+    Attributes:
+        open: WebSockets that are open now.
+        opened: Handshakes that succeeded.
+        refused: Handshakes that were answered with an error, by the library or by a connect
+            callback.
+        messages_received: Text and binary messages from clients.
+        messages_sent: Text and binary messages that were sent or queued, once for each client.
+        bytes_received: Their payloads in bytes, decompressed.
+        bytes_sent: Their payloads in bytes, before compression.
+        closed_normally: Ended with 1000.
+        closed_going_away: Ended with 1001.
+        closed_protocol_error: Ended with 1002.
+        closed_invalid_data: Ended with 1007.
+        closed_too_big: Ended with 1009.
+        closed_abnormally: Ended without a close frame: lost, reset or timed out (1006).
+        closed_otherwise: Ended with another code, or with a close frame without one.
+    """
+
+    open: int
+    opened: int
+    refused: int
+    messages_received: int
+    messages_sent: int
+    bytes_received: int
+    bytes_sent: int
+    closed_normally: int
+    closed_going_away: int
+    closed_protocol_error: int
+    closed_invalid_data: int
+    closed_too_big: int
+    closed_abnormally: int
+    closed_otherwise: int
+
+    @classmethod
+    def _from_c(cls, c: Any) -> WebSocketStatistics:
+        return cls(
+            open=c.open,
+            opened=c.opened,
+            refused=c.refused,
+            messages_received=c.messages_received,
+            messages_sent=c.messages_sent,
+            bytes_received=c.bytes_received,
+            bytes_sent=c.bytes_sent,
+            closed_normally=c.closed_normally,
+            closed_going_away=c.closed_going_away,
+            closed_protocol_error=c.closed_protocol_error,
+            closed_invalid_data=c.closed_invalid_data,
+            closed_too_big=c.closed_too_big,
+            closed_abnormally=c.closed_abnormally,
+            closed_otherwise=c.closed_otherwise,
         )
 
 
@@ -1056,15 +1129,20 @@ def stop_server(context: Context) -> None:
 
     It takes no new connections, closes the open ones, and returns when every callback has returned
     and every thread of the server has ended, which takes as long as the slowest callback, and up to
-    a few seconds. From then on the server's handles are invalid and no callback runs. Never call it
-    from a callback: it would wait for itself, so it refuses. Source: CivetWeb's `mg_stop`.
+    a few seconds. From then on the server's handles are invalid and no callback runs. A callback,
+    which would wait for itself, may call it, too: then it only ends the handle and returns, the
+    server stops in the same way once the callback has returned, and the last that is heard of it is
+    `exit_context`. Source: CivetWeb's `mg_stop`.
 
     Args:
         context: The server to stop.
 
     Raises:
         InvalidHandleError: When the server has been stopped before.
-        WrongThreadError: When called from one of the server's own threads.
+        WrongThreadError: In a callback written in Python, for which one of the server's threads
+            waits.
+        NoMemoryError: And `HttpError` when a callback calls it and no thread can be started that
+            does the rest.
     """
     _driver.stop(_marshal.handle(context, Context, "context"))
 
@@ -1215,8 +1293,9 @@ def write_web_socket(connection: Connection, opcode: int, data: str | bytes) -> 
         InvalidHandleError: When the WebSocket has ended.
         InvalidArgumentError: For another opcode, a negative length, a None `data` with a length, or
             a control frame above 125 bytes.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
+        QueueFullError: When the message was dropped for a slow client.
     """
     data = _marshal.contents(data, "data")
     result = lib.ah_write_web_socket(
@@ -1244,8 +1323,9 @@ def write_web_socket_text(connection: Connection, data: str | bytes) -> int:
     Raises:
         InvalidHandleError: When the WebSocket has ended.
         InvalidArgumentError: For a negative length or a None `data` with a length.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
+        QueueFullError: When the message was dropped for a slow client.
     """
     data = _marshal.contents(data, "data")
     result = lib.ah_write_web_socket_text(
@@ -1272,8 +1352,9 @@ def write_web_socket_binary(connection: Connection, data: str | bytes) -> int:
     Raises:
         InvalidHandleError: When the WebSocket has ended.
         InvalidArgumentError: For a negative length or a None `data` with a length.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
+        QueueFullError: When the message was dropped for a slow client.
     """
     data = _marshal.contents(data, "data")
     result = lib.ah_write_web_socket_binary(
@@ -1304,8 +1385,9 @@ def write_to_web_socket(connection: Connection, opcode: int, data: str | bytes) 
         InvalidHandleError: When the WebSocket has ended.
         InvalidArgumentError: For another opcode, a None `data` with a length, or a control frame
             above 125 bytes.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
+        QueueFullError: When the message was dropped for a slow client.
     """
     data = _marshal.contents(data, "data")
     result = lib.ah_write_to_web_socket(
@@ -1333,8 +1415,9 @@ def write_text_to_web_socket(connection: Connection, data: str | bytes) -> int:
     Raises:
         InvalidHandleError: When the WebSocket has ended.
         InvalidArgumentError: For a None `data`.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
+        QueueFullError: When the message was dropped for a slow client.
     """
     data = _marshal.contents(data, "data")
     result = lib.ah_write_text_to_web_socket(
@@ -1361,8 +1444,9 @@ def write_binary_to_web_socket(connection: Connection, data: str | bytes) -> int
     Raises:
         InvalidHandleError: When the WebSocket has ended.
         InvalidArgumentError: For a None `data` with a length.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
+        QueueFullError: When the message was dropped for a slow client.
     """
     data = _marshal.contents(data, "data")
     result = lib.ah_write_binary_to_web_socket(
@@ -1389,8 +1473,271 @@ def close_web_socket(connection: Connection) -> int:
 
     Raises:
         InvalidHandleError: When the WebSocket has ended.
-        WrongStateError: When the connection is no open WebSocket or is being closed.
-        ConnectionClosedError: When the client went away.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing or the client went away.
     """
     result = lib.ah_close_web_socket(_marshal.handle(connection, Connection, "connection"))
     return _marshal.checked(result)
+
+
+def close_web_socket_with_reason(
+    connection: Connection,
+    code: int,
+    reason: str | None = None,
+) -> int:
+    """Begins the end of a WebSocket with a code and a reason of the program's own.
+
+    It does what `close_web_socket` does, with another code (RFC 6455 section 7.4): 1000 to 1003 and
+    1007 to 1014 as registered, 3000 to 3999 for libraries, 4000 to 4999 for the program itself.
+
+    Args:
+        connection: The WebSocket.
+        code: The close code.
+        reason: Text for the client, up to 123 bytes of UTF-8; None for none.
+
+    Returns:
+        0 when the close frame was handed to the system.
+
+    Raises:
+        InvalidHandleError: When the WebSocket has ended.
+        InvalidArgumentError: For a code that may not be sent or a reason that is too long.
+        WrongStateError: When the connection is no WebSocket.
+        ConnectionClosedError: When it is closed or closing.
+    """
+    result = lib.ah_close_web_socket_with_reason(
+        _marshal.handle(connection, Connection, "connection"),
+        code,
+        _marshal.encode_optional(reason, "reason"),
+    )
+    return _marshal.checked(result)
+
+
+def get_subprotocol(connection: Connection) -> str | None:
+    """Says which subprotocol was agreed on with the client.
+
+    It is the first of those given to `set_web_socket_handler_with_subprotocols` that the client had
+    offered (RFC 6455 section 4.2.2).
+
+    Args:
+        connection: The WebSocket.
+
+    Returns:
+        The subprotocol's name; None when none was agreed on, or when the call failed.
+
+    Raises:
+        InvalidHandleError: When the WebSocket has ended.
+        WrongStateError: When the connection is no WebSocket (yet).
+    """
+    result = lib.ah_get_subprotocol(_marshal.handle(connection, Connection, "connection"))
+    return _marshal.checked_text(result)
+
+
+def get_queued_bytes(connection: Connection) -> int:
+    """Says how much waits to be sent to a client.
+
+    What a client does not take at once waits in a queue, up to `websocket_max_queue_size`. A
+    program that sends much looks here before it makes more.
+
+    Args:
+        connection: The WebSocket.
+
+    Returns:
+        The bytes that wait, frame headers included.
+
+    Raises:
+        InvalidHandleError: When the WebSocket has ended.
+        WrongStateError: When the connection is no WebSocket (yet).
+    """
+    result = lib.ah_get_queued_bytes(_marshal.handle(connection, Connection, "connection"))
+    return _marshal.checked(result)
+
+
+def is_web_socket_open(connection: Connection) -> int:
+    """Says whether messages can be sent on a connection.
+
+    The answer may be out of date as soon as it is given: a client may go at any time. A write says
+    reliably whether it was possible.
+
+    Args:
+        connection: The connection; one that has ended is not open, which is no error here.
+
+    Returns:
+        1 from the ready callback until the WebSocket is closed or closing, else 0.
+    """
+    result = lib.ah_is_web_socket_open(_marshal.handle(connection, Connection, "connection"))
+    return _marshal.checked(result)
+
+
+def join_group(connection: Connection, name: str) -> int:
+    """Makes a WebSocket a member of a group.
+
+    The group comes into being with its first member and is gone with its last. A WebSocket may be
+    in many groups; joining one twice changes nothing. It may be called from any thread and any
+    callback from the ready callback on.
+
+    Args:
+        connection: The WebSocket.
+        name: The group's name, any text.
+
+    Returns:
+        0 when the WebSocket is a member.
+
+    Raises:
+        InvalidHandleError: When the WebSocket has ended.
+        InvalidArgumentError: When `name` is None.
+        WrongStateError: When the connection is no WebSocket (yet).
+        ConnectionClosedError: When it is closed or closing.
+        NoMemoryError
+    """
+    result = lib.ah_join_group(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(name, "name"),
+    )
+    return _marshal.checked(result)
+
+
+def leave_group(connection: Connection, name: str) -> int:
+    """Takes a WebSocket out of a group.
+
+    Leaving a group that it is not in changes nothing.
+
+    Args:
+        connection: The WebSocket.
+        name: The group's name.
+
+    Returns:
+        0 when the WebSocket is no member.
+
+    Raises:
+        InvalidHandleError: When the WebSocket has ended.
+        InvalidArgumentError: When `name` is None.
+    """
+    result = lib.ah_leave_group(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(name, "name"),
+    )
+    return _marshal.checked(result)
+
+
+def write_to_group(context: Context, name: str, opcode: int, data: str | bytes) -> int:
+    """Sends one message or control frame to every member of a group.
+
+    Args:
+        context: The server.
+        name: The group's name; one without members is no error.
+        opcode: 1 text, 2 binary, 9 ping, 10 pong, as in `write_to_web_socket`.
+        data: The payload. A str is sent as UTF-8.
+
+    Returns:
+        The number of members that the message was handed to.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        InvalidArgumentError: For None where something has to be given, an unknown opcode, or a
+            payload that is too long for it.
+        NoMemoryError
+    """
+    data = _marshal.contents(data, "data")
+    result = lib.ah_write_to_group(
+        _marshal.handle(context, Context, "context"),
+        _marshal.encode(name, "name"),
+        opcode,
+        data,
+        len(data),
+    )
+    return _marshal.checked(result)
+
+
+def write_text_to_group(context: Context, name: str, data: str | bytes) -> int:
+    """Sends one text message to every member of a group.
+
+    Args:
+        context: The server.
+        name: The group's name; one without members is no error.
+        data: The text in UTF-8. A str is sent as UTF-8.
+
+    Returns:
+        The number of members that the message was handed to.
+
+    Raises:
+        HttpError: Those of `write_to_group`.
+    """
+    data = _marshal.contents(data, "data")
+    result = lib.ah_write_text_to_group(
+        _marshal.handle(context, Context, "context"),
+        _marshal.encode(name, "name"),
+        data,
+        len(data),
+    )
+    return _marshal.checked(result)
+
+
+def write_binary_to_group(context: Context, name: str, data: str | bytes) -> int:
+    """Sends one binary message to every member of a group.
+
+    Args:
+        context: The server.
+        name: The group's name; one without members is no error.
+        data: The bytes. A str is sent as UTF-8.
+
+    Returns:
+        The number of members that the message was handed to.
+
+    Raises:
+        HttpError: Those of `write_to_group`.
+    """
+    data = _marshal.contents(data, "data")
+    result = lib.ah_write_binary_to_group(
+        _marshal.handle(context, Context, "context"),
+        _marshal.encode(name, "name"),
+        data,
+        len(data),
+    )
+    return _marshal.checked(result)
+
+
+def write_to_others_in_group(
+    connection: Connection,
+    name: str,
+    opcode: int,
+    data: str | bytes,
+) -> int:
+    """Sends one message or control frame to every member of a group but the one who sends it.
+
+    Args:
+        connection: The WebSocket to leave out, a member or not; its server's group is meant.
+        name: The group's name; one without other members is no error.
+        opcode: 1 text, 2 binary, 9 ping, 10 pong, as in `write_to_web_socket`.
+        data: The payload. A str is sent as UTF-8.
+
+    Returns:
+        The number of members that the message was handed to.
+
+    Raises:
+        InvalidHandleError: When the WebSocket has ended, and those of `write_to_group`.
+    """
+    data = _marshal.contents(data, "data")
+    result = lib.ah_write_to_others_in_group(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(name, "name"),
+        opcode,
+        data,
+        len(data),
+    )
+    return _marshal.checked(result)
+
+
+def get_web_socket_statistics(context: Context) -> WebSocketStatistics:
+    """Reads the counters of a server's WebSockets.
+
+    Args:
+        context: The server.
+
+    Returns:
+        A copy of the counters, which lasts until this thread asks again.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+    """
+    result = lib.ah_get_web_socket_statistics(_marshal.handle(context, Context, "context"))
+    return WebSocketStatistics._from_c(_marshal.checked_pointer(result))

@@ -3,12 +3,13 @@
 #include "contract.h"
 
 const int32_t contract_version = 1;
-const uint64_t contract_checksum = UINT64_C(0xb80460ea4054fa28);
+const uint64_t contract_checksum = UINT64_C(0xb7618218d3bfd1bd);
 const char contract_library_version[] = "0.3.100";
 
 const struct contract_entry contract_entries[] = {
     {"ah_callbacks", UINT64_C(0xd2553dee5641b347)},
     {"ah_close_web_socket", UINT64_C(0x021e862e10b322c1)},
+    {"ah_close_web_socket_with_reason", UINT64_C(0xb0321b08e3d812ac)},
     {"ah_connection", UINT64_C(0xc566adf42638444e)},
     {"ah_connection_close_callback", UINT64_C(0x2503aeaa1c002ed1)},
     {"ah_connection_closed_callback", UINT64_C(0xc25a82eb04ae26db)},
@@ -20,7 +21,10 @@ const struct contract_entry contract_entries[] = {
     {"ah_external_ssl_ctx_callback", UINT64_C(0x54e15b246bf38301)},
     {"ah_external_ssl_ctx_domain_callback", UINT64_C(0x95dc75eda0a1763c)},
     {"ah_get_header", UINT64_C(0x7a884906489a701b)},
+    {"ah_get_queued_bytes", UINT64_C(0xc7437f61d358cbac)},
     {"ah_get_request_info", UINT64_C(0x9d591aef4291188c)},
+    {"ah_get_subprotocol", UINT64_C(0x1200e29fdba1f13b)},
+    {"ah_get_web_socket_statistics", UINT64_C(0xf50509ce7fcd7d0a)},
     {"ah_header", UINT64_C(0x250cbd61fe0ea405)},
     {"ah_http_error_callback", UINT64_C(0xd8bec9c274093e43)},
     {"ah_init_connection_callback", UINT64_C(0x831c5a5f6be4eb60)},
@@ -29,7 +33,10 @@ const struct contract_entry contract_entries[] = {
     {"ah_init_ssl_callback", UINT64_C(0xbe81dd47ec52ab9f)},
     {"ah_init_ssl_domain_callback", UINT64_C(0x47efbb8fa08017e5)},
     {"ah_init_thread_callback", UINT64_C(0x64f4135b4679bb9d)},
+    {"ah_is_web_socket_open", UINT64_C(0x2c7b0af7521b84ad)},
+    {"ah_join_group", UINT64_C(0x3b8402c383c7a5ec)},
     {"ah_last_error", UINT64_C(0xc184db50da9cfe4d)},
+    {"ah_leave_group", UINT64_C(0x3b4ff0918413c936)},
     {"ah_log_access_callback", UINT64_C(0x2d0fc6cc1445a2f5)},
     {"ah_log_message_callback", UINT64_C(0xfe74f45ff3d8a0ea)},
     {"ah_print", UINT64_C(0xf78e86c8f8ce40bf)},
@@ -51,10 +58,15 @@ const struct contract_entry contract_entries[] = {
     {"ah_web_socket_data_callback", UINT64_C(0x8f63c965b93834b5)},
     {"ah_web_socket_message_callback", UINT64_C(0x0b06e3d21f54b3a6)},
     {"ah_web_socket_ready_callback", UINT64_C(0x35a7ab09eec8c298)},
+    {"ah_web_socket_statistics", UINT64_C(0x07415225c37a7d0b)},
     {"ah_write", UINT64_C(0x25b2c4faa2366dec)},
+    {"ah_write_binary_to_group", UINT64_C(0x8350ca8c21ad41d1)},
     {"ah_write_binary_to_web_socket", UINT64_C(0x957055427e107209)},
     {"ah_write_string_to_web_socket", UINT64_C(0x1be4d70d4e3e294e)},
+    {"ah_write_text_to_group", UINT64_C(0x032d8ee34af0fd8d)},
     {"ah_write_text_to_web_socket", UINT64_C(0x8e04f19d1599d0e6)},
+    {"ah_write_to_group", UINT64_C(0x5ee86490a9e7f4c7)},
+    {"ah_write_to_others_in_group", UINT64_C(0x6ef20ab9ab2d9aed)},
     {"ah_write_to_web_socket", UINT64_C(0x02d55f7f5c35c52e)},
     {"ah_write_web_socket", UINT64_C(0xa6ea4ce19c13d08a)},
     {"ah_write_web_socket_binary", UINT64_C(0xf72c5707c713b97c)},

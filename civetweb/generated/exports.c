@@ -48,6 +48,21 @@ _Static_assert(offsetof(ah_callbacks, exit_context) == 112, "Callbacks.exitConte
 _Static_assert(offsetof(ah_callbacks, init_thread) == 120, "Callbacks.initThread");
 _Static_assert(offsetof(ah_callbacks, exit_thread) == 128, "Callbacks.exitThread");
 _Static_assert(offsetof(ah_callbacks, init_connection) == 136, "Callbacks.initConnection");
+_Static_assert(sizeof(ah_web_socket_statistics) == 112, "WebSocketStatistics");
+_Static_assert(offsetof(ah_web_socket_statistics, open) == 0, "WebSocketStatistics.open");
+_Static_assert(offsetof(ah_web_socket_statistics, opened) == 8, "WebSocketStatistics.opened");
+_Static_assert(offsetof(ah_web_socket_statistics, refused) == 16, "WebSocketStatistics.refused");
+_Static_assert(offsetof(ah_web_socket_statistics, messages_received) == 24, "WebSocketStatistics.messagesReceived");
+_Static_assert(offsetof(ah_web_socket_statistics, messages_sent) == 32, "WebSocketStatistics.messagesSent");
+_Static_assert(offsetof(ah_web_socket_statistics, bytes_received) == 40, "WebSocketStatistics.bytesReceived");
+_Static_assert(offsetof(ah_web_socket_statistics, bytes_sent) == 48, "WebSocketStatistics.bytesSent");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_normally) == 56, "WebSocketStatistics.closedNormally");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_going_away) == 64, "WebSocketStatistics.closedGoingAway");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_protocol_error) == 72, "WebSocketStatistics.closedProtocolError");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_invalid_data) == 80, "WebSocketStatistics.closedInvalidData");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_too_big) == 88, "WebSocketStatistics.closedTooBig");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_abnormally) == 96, "WebSocketStatistics.closedAbnormally");
+_Static_assert(offsetof(ah_web_socket_statistics, closed_otherwise) == 104, "WebSocketStatistics.closedOtherwise");
 
 const ah_request_info *ah_get_request_info(ah_connection *connection)
 {
@@ -387,5 +402,162 @@ int32_t ah_close_web_socket(ah_connection *connection)
         return -1;
     result = rt_close_web_socket(pinned);
     handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_close_web_socket_with_reason(ah_connection *connection, int32_t code, const char *reason)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_close_web_socket_with_reason(pinned, code, reason);
+    handle_unpin(connection);
+    return result;
+}
+
+const char *ah_get_subprotocol(ah_connection *connection)
+{
+    struct connection *pinned;
+    const char *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_subprotocol(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+int64_t ah_get_queued_bytes(ah_connection *connection)
+{
+    struct connection *pinned;
+    int64_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_get_queued_bytes(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_join_group(ah_connection *connection, const char *name)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_join_group(pinned, name);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_leave_group(ah_connection *connection, const char *name)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_leave_group(pinned, name);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_write_to_group(ah_context *context, const char *name, int32_t opcode, const char *data, size_t data_len)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL) ||
+        !check_data("data", data, (uint64_t)data_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_write_to_group(pinned, name, opcode, data, data_len);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_write_text_to_group(ah_context *context, const char *name, const char *data, size_t data_len)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL) ||
+        !check_data("data", data, (uint64_t)data_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_write_text_to_group(pinned, name, data, data_len);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_write_binary_to_group(ah_context *context, const char *name, const char *data, size_t data_len)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL) ||
+        !check_data("data", data, (uint64_t)data_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_write_binary_to_group(pinned, name, data, data_len);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_write_to_others_in_group(ah_connection *connection, const char *name, int32_t opcode, const char *data,
+                                    size_t data_len)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL) ||
+        !check_data("data", data, (uint64_t)data_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_write_to_others_in_group(pinned, name, opcode, data, data_len);
+    handle_unpin(connection);
+    return result;
+}
+
+const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context)
+{
+    struct server *pinned;
+    const ah_web_socket_statistics *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_web_socket_statistics(pinned);
+    handle_unpin(context);
     return result;
 }

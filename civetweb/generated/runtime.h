@@ -53,6 +53,17 @@ int32_t rt_write_text_to_web_socket(struct connection *connection, const char *d
 int32_t rt_write_binary_to_web_socket(struct connection *connection, const char *data, size_t data_len);
 int32_t rt_write_string_to_web_socket(struct connection *connection, const char *data);
 int32_t rt_close_web_socket(struct connection *connection);
+int32_t rt_close_web_socket_with_reason(struct connection *connection, int32_t code, const char *reason);
+const char *rt_get_subprotocol(struct connection *connection);
+int64_t rt_get_queued_bytes(struct connection *connection);
+int32_t rt_join_group(struct connection *connection, const char *name);
+int32_t rt_leave_group(struct connection *connection, const char *name);
+int32_t rt_write_to_group(struct server *context, const char *name, int32_t opcode, const char *data, size_t data_len);
+int32_t rt_write_text_to_group(struct server *context, const char *name, const char *data, size_t data_len);
+int32_t rt_write_binary_to_group(struct server *context, const char *name, const char *data, size_t data_len);
+int32_t rt_write_to_others_in_group(struct connection *connection, const char *name, int32_t opcode, const char *data,
+                                    size_t data_len);
+const ah_web_socket_statistics *rt_get_web_socket_statistics(struct server *context);
 
 /* Send the event to the queue of `receiver` (NULL: of the server whose callback this is) and wait for
  * the answer; `failure` when there can be none. */

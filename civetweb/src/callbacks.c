@@ -5,6 +5,7 @@
 #include "civetweb_internal.h"
 #include "connection.h"
 #include "server.h"
+#include "web_socket/routes.h"
 
 static struct server *server_of_context(const struct mg_context *civetweb)
 {
@@ -16,8 +17,9 @@ static struct server *server_of(const struct mg_connection *civetweb)
     return server_of_context(mg_get_context(civetweb));
 }
 
-/* CivetWeb forgets our connection before its connection_closed: this keeps it for that one call. */
-static _Thread_local ah_connection *closed_handle;
+/* A worker has one connection at a time. This is its handle, for the callbacks that come when CivetWeb
+ * has forgotten our connection: it does so before connection_closed, and when the socket has left. */
+static _Thread_local ah_connection *worker_handle;
 
 static ah_connection *handle_of(const struct mg_connection *civetweb)
 {
@@ -28,10 +30,26 @@ static ah_connection *handle_of(const struct mg_connection *civetweb)
 
 /* Requests */
 
+/* What the program's callback for all requests says; 0 without one. */
+static int32_t ask(struct server *server, struct connection *connection)
+{
+    struct server *before;
+    int32_t status;
+
+    if (server->callbacks.begin_request == NULL)
+        return 0;
+    atomic_store(&connection->in_request, true);
+    before = server_enter(server);
+    status = server->callbacks.begin_request(connection->handle);
+    server_leave(before);
+    atomic_store(&connection->in_request, false);
+    return status;
+}
+
 static int begin_request(struct mg_connection *civetweb)
 {
     struct connection *connection = connection_of(civetweb);
-    struct server *server = server_of(civetweb), *before;
+    struct server *server = server_of(civetweb);
     int32_t status;
 
     if (connection == NULL || !connection_take_request(connection)) {
@@ -39,13 +57,11 @@ static int begin_request(struct mg_connection *civetweb)
         return 503;
     }
     /* The handler of a URI answers its upgrades, whatever a callback for all requests would say. */
-    if (civetweb_upgrades_to_web_socket(civetweb) || server->callbacks.begin_request == NULL)
-        return 0;
-    atomic_store(&connection->in_request, true);
-    before = server_enter(server);
-    status = server->callbacks.begin_request(connection->handle);
-    server_leave(before);
-    atomic_store(&connection->in_request, false);
+    if (routes_find(connection) != NULL)
+        return web_socket_refuse(connection);
+    status = ask(server, connection);
+    if (status == 0 && civetweb_asks_for_web_socket(civetweb))
+        return web_socket_miss(connection);
     if (status >= 400 && status <= 599 && civetweb_answer_is_unsent(civetweb))
         mg_send_http_error(civetweb, status, "%s", "");
     return status;
@@ -56,7 +72,7 @@ static void end_request(const struct mg_connection *civetweb, int status)
     struct connection *connection = connection_of(civetweb);
     struct server *server = server_of(civetweb), *before;
 
-    if (connection == NULL)
+    if (connection == NULL) /* it lives on elsewhere, and its request ends there */
         return;
     before = server_enter(server);
     server->callbacks.end_request(connection->handle, status);
@@ -89,6 +105,7 @@ static int init_connection(const struct mg_connection *civetweb, void **connecti
     int32_t result = 0;
 
     *connection_data = connection;
+    worker_handle = connection == NULL ? NULL : connection->handle;
     if (connection == NULL || server->callbacks.init_connection == NULL)
         return 0;
     before = server_enter(server);
@@ -102,9 +119,10 @@ static void connection_close_callback(const struct mg_connection *civetweb)
     struct connection *connection = connection_of(civetweb);
     struct server *server = server_of(civetweb), *before;
 
-    closed_handle = NULL;
-    if (connection == NULL)
+    if (connection == NULL) { /* it lives on elsewhere, and is closed there */
+        worker_handle = NULL;
         return;
+    }
     /* CivetWeb holds the connection's lock here. A callback that is answered on another thread and
      * writes would wait for it, and we for the callback. */
     mg_unlock_connection((struct mg_connection *)civetweb);
@@ -113,7 +131,6 @@ static void connection_close_callback(const struct mg_connection *civetweb)
         server->callbacks.connection_close(connection->handle);
         server_leave(before);
     }
-    closed_handle = connection->handle;
     connection_close(connection);
     mg_lock_connection((struct mg_connection *)civetweb);
 }
@@ -122,10 +139,10 @@ static void connection_closed(const struct mg_connection *civetweb)
 {
     struct server *server = server_of(civetweb), *before;
 
-    if (closed_handle == NULL)
+    if (worker_handle == NULL)
         return;
     before = server_enter(server);
-    server->callbacks.connection_closed(closed_handle);
+    server->callbacks.connection_closed(worker_handle);
     server_leave(before);
 }
 
@@ -230,8 +247,12 @@ static void init_context(const struct mg_context *civetweb)
 
 static void exit_context(const struct mg_context *civetweb)
 {
-    struct server *server = server_of_context(civetweb), *before = server_enter(server);
+    struct server *server = server_of_context(civetweb), *before;
 
+    civetweb_close_unserved(civetweb);
+    if (server->callbacks.exit_context == NULL)
+        return;
+    before = server_enter(server);
     server->callbacks.exit_context(server->handle);
     server_leave(before);
 }
@@ -260,6 +281,7 @@ void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
     table->init_connection = init_connection;
     table->connection_close = connection_close_callback;
     table->init_context = init_context;
+    table->exit_context = exit_context;
     table->log_message = log_message;
 
     /* The rest only when asked for: CivetWeb acts differently when they are there. */
@@ -273,7 +295,6 @@ void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
     table->init_lua = wanted->init_lua != NULL ? init_lua : NULL;
     table->exit_lua = wanted->exit_lua != NULL ? exit_lua : NULL;
     table->http_error = wanted->http_error != NULL ? http_error : NULL;
-    table->exit_context = wanted->exit_context != NULL ? exit_context : NULL;
     table->init_thread = wanted->init_thread != NULL ? init_thread : NULL;
     table->exit_thread = wanted->exit_thread != NULL ? exit_thread : NULL;
 }

@@ -22,8 +22,10 @@ struct connection *connection_open(struct server *server, struct mg_connection *
         return NULL;
     connection->server = server;
     connection->civetweb = civetweb;
+    web_socket_init(&connection->web_socket);
     connection->handle = handle_open(HANDLE_CONNECTION, connection);
     if (connection->handle == NULL) {
+        web_socket_free(&connection->web_socket);
         free(connection);
         return NULL;
     }
@@ -38,9 +40,24 @@ struct connection *connection_of(const struct mg_connection *civetweb)
 void connection_close(struct connection *connection)
 {
     handle_close(connection->handle);
-    free(connection->web_socket.message);
+    web_socket_free(&connection->web_socket);
     free(connection->strings);
     free(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+    ah_connection *handle = connection->handle;
+    struct server *server = connection->server, *before = server_enter(server);
+
+    if (server->callbacks.end_request != NULL)
+        server->callbacks.end_request(handle, 101);
+    if (server->callbacks.connection_close != NULL)
+        server->callbacks.connection_close(handle);
+    connection_close(connection);
+    if (server->callbacks.connection_closed != NULL)
+        server->callbacks.connection_closed(handle);
+    server_leave(before);
 }
 
 static size_t string_size(const char *string)

@@ -7,12 +7,12 @@
 #include "alusus_http/alusus_http.h"
 #include "civetweb.h"
 #include "server.h"
-#include "web_socket.h"
+#include "web_socket/web_socket.h"
 
 struct connection {
     ah_connection *handle;
     struct server *server;
-    struct mg_connection *civetweb; /* CivetWeb's worker uses it again; ours only while the handle lives */
+    struct mg_connection *civetweb; /* null once the socket has left CivetWeb */
     void *user_data;                /* what initConnection left: RequestInfo.connData */
 
     /* A request is being answered: the only time at which a program may read its body or write. */
@@ -34,6 +34,9 @@ struct connection *connection_of(const struct mg_connection *civetweb);
 
 /* End it: its handle ends, calls that use it are waited for, its memory is freed. */
 void connection_close(struct connection *connection);
+
+/* The same for one that has left CivetWeb, with the callbacks that CivetWeb would have called. */
+void connection_end(struct connection *connection);
 
 /* Copy the request that CivetWeb has read. False when out of memory: there is no request then. */
 bool connection_take_request(struct connection *connection);

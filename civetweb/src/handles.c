@@ -163,7 +163,7 @@ void handle_unpin(const void *handle)
     }
 }
 
-bool handle_close(const void *handle)
+bool handle_end(const void *handle)
 {
     uint32_t generation;
     struct slot *slot = find_slot(handle, &generation);
@@ -177,6 +177,14 @@ bool handle_close(const void *handle)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&slot->state, &state, state & ~OPEN_BIT, memory_order_acq_rel,
                                                     memory_order_acquire));
+    return true;
+}
+
+void handle_release(const void *handle)
+{
+    uint32_t generation;
+    struct slot *slot = find_slot(handle, &generation);
+
     pthread_mutex_lock(&table_mutex);
     while (atomic_load_explicit(&slot->state, memory_order_acquire) & PINS_MASK)
         pthread_cond_wait(&last_unpin, &table_mutex);
@@ -187,5 +195,12 @@ bool handle_close(const void *handle)
         first_free = (uint32_t)(uintptr_t)handle;
     }
     pthread_mutex_unlock(&table_mutex);
+}
+
+bool handle_close(const void *handle)
+{
+    if (!handle_end(handle))
+        return false;
+    handle_release(handle);
     return true;
 }

@@ -26,9 +26,15 @@ void *handle_open(enum handle_kind kind, void *object);
 void *handle_pin(enum handle_kind kind, const void *handle);
 void handle_unpin(const void *handle);
 
-/* End a handle: from now on handle_pin() fails for it; returns when nobody has the object pinned.
- * The object is then the caller's alone. The caller holds no pin of its own. False when the handle
- * had ended already: of several callers, one gets true. */
+/* End a handle: from now on handle_pin() fails for it. False when it had ended already: of several
+ * callers, one gets true, and calls handle_release() next. */
+bool handle_end(const void *handle);
+
+/* Wait until nobody has the object of an ended handle pinned: it is the caller's alone then. The caller
+ * holds no pin of its own. */
+void handle_release(const void *handle);
+
+/* Both. False when the handle had ended already. */
 bool handle_close(const void *handle);
 
 #endif

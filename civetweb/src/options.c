@@ -8,6 +8,7 @@
 
 #include "civetweb.h"
 #include "errors.h"
+#include "web_socket/limits.h"
 
 bool options_copy(struct options *options, const char *const *entries, size_t count)
 {
@@ -35,6 +36,24 @@ const char *options_value(const struct options *options, const char *name)
     for (i = 0; i + 1 < options->count; i += 2)
         if (strcmp(options->list[i], name) == 0)
             value = options->list[i + 1]; /* the last one counts, as in CivetWeb */
+    return value;
+}
+
+const char *options_take(struct options *options, const char *name)
+{
+    const char *value = options_value(options, name);
+    size_t i, kept = 0;
+
+    if (value == NULL)
+        return NULL;
+    for (i = 0; i < options->count; i++) {
+        if (i % 2 == 0 && i + 1 < options->count && strcmp(options->list[i], name) == 0)
+            i++;
+        else
+            options->list[kept++] = options->list[i];
+    }
+    options->list[kept] = NULL;
+    options->count = kept;
     return value;
 }
 
@@ -98,21 +117,30 @@ static const struct mg_option *find_option(const char *name)
     return NULL;
 }
 
+struct nearest {
+    const char *name;
+    size_t distance;
+};
+
+static void consider(struct nearest *nearest, const char *candidate, const char *name)
+{
+    size_t d = distance(candidate, name);
+
+    if (nearest->name == NULL || d < nearest->distance)
+        *nearest = (struct nearest){candidate, d};
+}
+
 static const char *nearest_option(const char *name)
 {
     const struct mg_option *option;
-    const char *nearest = NULL;
-    size_t least = SIZE_MAX;
+    const char *const *own;
+    struct nearest nearest = {NULL, 0};
 
-    for (option = mg_get_valid_options(); option->name != NULL; option++) {
-        size_t d = distance(option->name, name);
-
-        if (d < least) {
-            least = d;
-            nearest = option->name;
-        }
-    }
-    return nearest;
+    for (option = mg_get_valid_options(); option->name != NULL; option++)
+        consider(&nearest, option->name, name);
+    for (own = limits_option_names; *own != NULL; own++)
+        consider(&nearest, *own, name);
+    return nearest.name;
 }
 
 static bool is_number(const char *value)

@@ -21,7 +21,11 @@ bool options_default(struct options *options, const char *name, const char *valu
  * `certified`: a callback brings the certificates for TLS, so that no option has to. */
 bool options_check(const struct options *options, bool certified);
 
+/* The value of an option; null when it is not given. */
 const char *options_value(const struct options *options, const char *name);
+
+/* The same, and remove the option. */
+const char *options_take(struct options *options, const char *name);
 
 void options_free(struct options *options);
 

@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,10 +10,11 @@
 
 #include "callbacks.h"
 #include "errors.h"
+#include "events.h"
 #include "handles.h"
 #include "options.h"
 #include "runtime.h"
-#include "web_socket.h"
+#include "web_socket/routes.h"
 
 static _Thread_local struct server *current;
 
@@ -29,9 +31,25 @@ struct server *server_enter(struct server *server)
     return before;
 }
 
+/* A server that a callback wants stopped, which begins when the callback has returned: what it still
+ * has to say reaches its client. */
+struct stop_order {
+    struct server *server; /* null when somebody else was first */
+    sem_t given;
+    struct stop_order *next;
+};
+
+static _Thread_local struct stop_order *orders; /* of the callback that runs on this thread */
+
 void server_leave(struct server *before)
 {
+    struct stop_order *order;
+
     current = before;
+    while (before == NULL && (order = orders) != NULL) {
+        orders = order->next;
+        sem_post(&order->given);
+    }
 }
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
@@ -73,7 +91,8 @@ static void set_start_error(const struct server *server, const struct options *o
 
 static void server_free(struct server *server)
 {
-    web_socket_free_routes(server);
+    routes_free(server);
+    web_sockets_free(&server->web_sockets);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }
@@ -90,6 +109,7 @@ static struct server *server_new(const ah_callbacks *callbacks, void *user_data)
         server->callbacks = *callbacks;
     server->user_data = user_data;
     pthread_mutex_init(&server->mutex, NULL);
+    web_sockets_init(&server->web_sockets);
     server->handle = handle_open(HANDLE_CONTEXT, server);
     if (server->handle == NULL) {
         server_free(server);
@@ -119,23 +139,35 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
 
     /* A frame's header and payload are two writes: with Nagle's algorithm on, a message would wait for
      * the acknowledgement of its own header. */
-    if (!use_library() || !options_check(options, brings_certificates(callbacks)) || !options_default(options, "tcp_nodelay", "1"))
+    if (!use_library())
         goto done;
     server = server_new(callbacks, user_data);
     if (server == NULL)
         goto done;
+    if (!limits_take(&server->web_sockets.limits, options) ||
+        !options_check(options, brings_certificates(callbacks)) || !options_default(options, "tcp_nodelay", "1")) {
+        handle_close(server->handle);
+        server_free(server);
+        goto done;
+    }
     callbacks_install(&adapters, &server->callbacks);
     init.user_data = server;
     init.configuration_options = options->list;
     server->starting = true;
-    handle = server->handle; /* before others know the server: they might stop it at once */
+    handle = server->handle;
+    /* Callbacks know the server already, and may have it stopped, which has to wait until it is started. */
+    (void)handle_pin(HANDLE_CONTEXT, handle);
     before = server_enter(server);
     started = mg_start2(&init, &error) != NULL;
     server_leave(before);
     if (!started) {
         set_start_error(server, options, &error);
-        handle_close(handle);
-        server_free(server);
+        server->civetweb = NULL; /* CivetWeb has freed it */
+    }
+    handle_unpin(handle);
+    if (!started) {
+        if (handle_close(handle))
+            server_free(server);
         handle = NULL;
     }
 done:
@@ -192,22 +224,76 @@ ah_context *rt_start_server_with_arguments_no_data(ah_request_callback callback,
     return rt_start_server_with_arguments(callback, NULL, opts_count, opts);
 }
 
+/* Stop a server whose handle has ended, and wait for its callbacks. */
+static void stop(struct server *server)
+{
+    handle_release(server->handle);
+    web_sockets_stop(&server->web_sockets);
+    mg_stop(server->civetweb);
+    server_free(server);
+}
+
+static void set_stopped_error(void)
+{
+    error_set(AH_ERROR_INVALID_HANDLE, "this Context is being stopped by another thread");
+}
+
+/* The thread that stops a server for a callback. It is there before the handle ends, for nobody could
+ * stop a server without a handle. */
+static void *stop_apart(void *argument)
+{
+    struct stop_order *order = argument;
+
+    pthread_detach(pthread_self());
+    while (sem_wait(&order->given) != 0)
+        ; /* a signal came */
+    if (order->server != NULL)
+        stop(order->server);
+    sem_destroy(&order->given);
+    free(order);
+    return NULL;
+}
+
+static void stop_after_callback(ah_context *context, struct server *server)
+{
+    struct stop_order *order = calloc(1, sizeof *order);
+    pthread_t thread;
+    int error;
+
+    if (order == NULL) {
+        error_set_no_memory();
+        return;
+    }
+    sem_init(&order->given, 0, 0);
+    error = pthread_create(&thread, NULL, stop_apart, order);
+    if (error != 0) {
+        error_set(AH_ERROR_SYSTEM, "the thread that stops the server could not be started: %s", strerror(error));
+        sem_destroy(&order->given);
+        free(order);
+    } else if (handle_end(context)) {
+        order->server = server;
+        order->next = orders;
+        orders = order;
+    } else {
+        set_stopped_error();
+        sem_post(&order->given);
+    }
+}
+
 void rt_stop_server(ah_context *context)
 {
     struct server *server = handle_pin(HANDLE_CONTEXT, context);
 
     if (server == NULL)
         return;
-    handle_unpin(context);
-    if (server == server_current()) {
-        error_set(AH_ERROR_WRONG_THREAD, "a callback cannot stop the server that it runs on, for the server waits for it "
-                                         "to return; stop the server from another thread");
-        return;
-    }
-    if (!handle_close(context)) {
-        error_set(AH_ERROR_INVALID_HANDLE, "this Context is being stopped by another thread");
-        return;
-    }
-    mg_stop(server->civetweb);
-    server_free(server);
+    handle_unpin(context); /* from here on it may be gone: the pointer is compared only */
+    if (server_current() != NULL && !event_is_taken())
+        stop_after_callback(context, server);
+    else if (server == server_current())
+        error_set(AH_ERROR_WRONG_THREAD, "this thread answers a callback of the server, for which the server waits; "
+                                         "answer it first, or stop the server from another thread");
+    else if (handle_end(context))
+        stop(server);
+    else
+        set_stopped_error();
 }

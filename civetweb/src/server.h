@@ -7,6 +7,7 @@
 
 #include "alusus_http/alusus_http.h"
 #include "civetweb.h"
+#include "web_socket/web_sockets.h"
 
 struct web_socket_route;
 
@@ -15,6 +16,8 @@ struct server {
     struct mg_context *civetweb; /* set by the starting thread in initContext, before there is any other */
     ah_callbacks callbacks;
     void *user_data;
+
+    struct web_sockets web_sockets;
 
     pthread_mutex_t mutex; /* guards `routes` */
     /* Every registration of the server's life, newest first: a connection goes on with the callbacks

@@ -116,6 +116,9 @@ Int ah_write_text_to_web_socket(Connection *connection, CharsPtr data, ArchWord 
 Int ah_write_string_to_web_socket(Connection *connection, CharsPtr data);
 Int ah_write_binary_to_web_socket(Connection *connection, CharsPtr data, ArchWord dataLen);
 Int ah_close_web_socket(Connection *connection);
+Int ah_join_group(Connection *connection, CharsPtr name);
+Int ah_leave_group(Connection *connection, CharsPtr name);
+Int ah_write_binary_to_group(Context *context, CharsPtr name, CharsPtr data, ArchWord dataLen);
 
 CharsPtr ah_last_error(void);
 

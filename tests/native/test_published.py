@@ -112,9 +112,7 @@ def test_subprotocols_need_not_outlive_the_call(
         assert client.recv(REPLY) == "text"
 
 
-@pytest.mark.parametrize(
-    "check", ["negative lengths", "missing data", "opcodes", "http functions", "stop"]
-)
+@pytest.mark.parametrize("check", ["negative lengths", "missing data", "opcodes", "http functions"])
 def test_wrong_arguments_are_refused(shared: Serve, check: str) -> None:
     server = shared("arguments")
     with connect(f"ws://{server.address}/arguments") as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import alusus_http
 from alusus_http import http
-from tests.python.serving import Server, respond, start, until
+from tests.python.serving import Server, respond, serving, start, until
 from tests.support import REPLY
 
 
@@ -164,3 +165,22 @@ def test_a_server_that_stopped_well_raises_nothing() -> None:
     assert server.fetch().body == b"ok"
     http.stop_server(server.context)
     alusus_http.wait(server.context)
+
+
+def test_writing_to_a_client_that_has_gone_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    ready = threading.Event()
+    gone = threading.Event()
+
+    def on_ready(connection: http.Connection, user_data: object) -> None:
+        ready.set()
+        assert gone.wait(REPLY)
+        until(lambda: not http.is_web_socket_open(connection))
+        http.write_text_to_web_socket(connection, "too late")
+
+    with serving() as server:
+        http.set_web_socket_handler(server.context, "/late", ready_handler=on_ready)
+        with server.web_socket("/late") as client:
+            assert ready.wait(REPLY)
+            client.socket.shutdown(socket.SHUT_RDWR)
+            gone.set()
+    assert "failed" not in caplog.text

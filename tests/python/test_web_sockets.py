@@ -178,7 +178,7 @@ def test_a_refused_client_gets_403(server: Server, echo: Recorder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offered", "chosen"), [(["b", "a"], "a"), (["b"], None), (["c", "a"], "c")]
+    ("offered", "chosen"), [(["b", "a"], "a"), (["b"], None), (["c", "a"], "a")]
 )
 def test_subprotocols(server: Server, offered: list[str], chosen: str | None) -> None:
     http.set_web_socket_handler_with_subprotocols(
@@ -315,3 +315,29 @@ def test_handlers_are_replaced_and_removed(server: Server, echo: Recorder) -> No
     http.set_web_socket_handler(server.context, "/echo")
     with pytest.raises(InvalidStatus), server.web_socket("/echo"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("uri", "path", "serves"),
+    [
+        ("/chat", "/chat", True),
+        ("/chat", "/chat/room", True),
+        ("/chat", "/chats", False),
+        ("/chat", "/cha", False),
+        ("/chat/", "/chat/room", True),
+        ("/", "/anything", True),
+        ("/a*/end", "/abc/end", True),
+        ("/a*/end", "/abc/end/more", False),
+        ("/a/**", "/a/b/c", True),
+    ],
+)
+def test_which_paths_a_handler_serves(uri: str, path: str, serves: bool) -> None:
+    with serving() as server:
+        http.set_web_socket_handler(server.context, uri, data_handler=lambda *arguments: 1)
+        if serves:
+            with server.web_socket(path):
+                pass
+        else:
+            with pytest.raises(InvalidStatus) as refused:
+                server.web_socket(path).__enter__()
+            assert refused.value.response.status_code == 404

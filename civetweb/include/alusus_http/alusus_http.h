@@ -47,7 +47,8 @@ typedef enum ah_error_code {
     AH_ERROR_WRONG_STATE = 8,       /* not now: no request, or no open WebSocket */
     AH_ERROR_WRONG_THREAD = 9,      /* not on this thread */
     AH_ERROR_NO_MEMORY = 10,
-    AH_ERROR_SYSTEM = 11            /* the operating system or TLS library refused */
+    AH_ERROR_SYSTEM = 11,           /* the operating system or TLS library refused */
+    AH_ERROR_QUEUE_FULL = 12        /* the client is too slow for what is sent to it */
 } ah_error_code;
 
 /*
@@ -329,6 +330,45 @@ typedef struct ah_callbacks {
 } ah_callbacks;
 
 /*
+ * Counters of a server's WebSockets.
+ *
+ * They only grow, but for `open`. Each is read on its own while the server works, so that sums may
+ * be off by what happens meanwhile. An ended WebSocket counts under the code of its first close
+ * frame, whoever sent that (RFC 6455 section 7.4.1).
+ *
+ * - open: WebSockets that are open now.
+ * - opened: handshakes that succeeded.
+ * - refused: handshakes that were answered with an error, by the library or by a connect callback.
+ * - messages_received: text and binary messages from clients.
+ * - messages_sent: text and binary messages that were sent or queued, once for each client.
+ * - bytes_received: their payloads in bytes, decompressed.
+ * - bytes_sent: their payloads in bytes, before compression.
+ * - closed_normally: ended with 1000.
+ * - closed_going_away: ended with 1001.
+ * - closed_protocol_error: ended with 1002.
+ * - closed_invalid_data: ended with 1007.
+ * - closed_too_big: ended with 1009.
+ * - closed_abnormally: ended without a close frame: lost, reset or timed out (1006).
+ * - closed_otherwise: ended with another code, or with a close frame without one.
+ */
+typedef struct ah_web_socket_statistics {
+    int64_t open;
+    int64_t opened;
+    int64_t refused;
+    int64_t messages_received;
+    int64_t messages_sent;
+    int64_t bytes_received;
+    int64_t bytes_sent;
+    int64_t closed_normally;
+    int64_t closed_going_away;
+    int64_t closed_protocol_error;
+    int64_t closed_invalid_data;
+    int64_t closed_too_big;
+    int64_t closed_abnormally;
+    int64_t closed_otherwise;
+} ah_web_socket_statistics;
+
+/*
  * Gives the request that a connection is serving.
  *
  * For a WebSocket it is the request that opened it, available up to and including the close
@@ -554,12 +594,16 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
  *
  * It takes no new connections, closes the open ones, and returns when every callback has returned
  * and every thread of the server has ended, which takes as long as the slowest callback, and up to
- * a few seconds. From then on the server's handles are invalid and no callback runs. Never call it
- * from a callback: it would wait for itself, so it refuses. Source: CivetWeb's `mg_stop`.
+ * a few seconds. From then on the server's handles are invalid and no callback runs. A callback,
+ * which would wait for itself, may call it, too: then it only ends the handle and returns, the
+ * server stops in the same way once the callback has returned, and the last that is heard of it is
+ * `exitContext`. Source: CivetWeb's `mg_stop`.
  *
  * - context: the server to stop.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped before;
- *   `AH_ERROR_WRONG_THREAD` when called from one of the server's own threads.
+ *   `AH_ERROR_WRONG_THREAD` in a callback written in Python, for which one of the server's threads
+ *   waits; `AH_ERROR_NO_MEMORY` and `AH_ERROR_SYSTEM` when a callback calls it and no thread can be
+ *   started that does the rest.
  *
  * In Alusus: `func stopServer(context: ptr[Context]): Void`
  */
@@ -721,8 +765,9 @@ AH_API void ah_set_web_socket_message_handler_with_subprotocols(ah_context *cont
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
  *   another opcode, a negative length, a null `data` with a length, or a control frame above 125
- *   bytes; `AH_ERROR_WRONG_STATE` when the connection is no open WebSocket or is being closed;
- *   `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   bytes; `AH_ERROR_WRONG_STATE` when the connection is no WebSocket (yet);
+ *   `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or the client went away;
+ *   `AH_ERROR_QUEUE_FULL` when the message was dropped for a slow client.
  *
  * In Alusus: `func writeWebSocket(connection: ptr[Connection], opcode: Int, data: CharsPtr,
  * dataLen: Int): Int`
@@ -742,7 +787,8 @@ AH_API int32_t ah_write_web_socket(ah_connection *connection, int32_t opcode, co
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
  *   a negative length or a null `data` with a length; `AH_ERROR_WRONG_STATE` when the connection is
- *   no open WebSocket or is being closed; `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   no WebSocket (yet); `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or the client
+ *   went away; `AH_ERROR_QUEUE_FULL` when the message was dropped for a slow client.
  *
  * In Alusus: `func writeWebSocketText(connection: ptr[Connection], data: CharsPtr, dataLen: Int):
  * Int`
@@ -762,7 +808,8 @@ AH_API int32_t ah_write_web_socket_text(ah_connection *connection, const char *d
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
  *   a negative length or a null `data` with a length; `AH_ERROR_WRONG_STATE` when the connection is
- *   no open WebSocket or is being closed; `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   no WebSocket (yet); `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or the client
+ *   went away; `AH_ERROR_QUEUE_FULL` when the message was dropped for a slow client.
  *
  * In Alusus: `func writeWebSocketBinary(connection: ptr[Connection], data: CharsPtr, dataLen: Int):
  * Int`
@@ -785,8 +832,9 @@ AH_API int32_t ah_write_web_socket_binary(ah_connection *connection, const char 
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
  *   another opcode, a null `data` with a length, or a control frame above 125 bytes;
- *   `AH_ERROR_WRONG_STATE` when the connection is no open WebSocket or is being closed;
- *   `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   `AH_ERROR_WRONG_STATE` when the connection is no WebSocket (yet); `AH_ERROR_CONNECTION_CLOSED`
+ *   when it is closed or closing or the client went away; `AH_ERROR_QUEUE_FULL` when the message
+ *   was dropped for a slow client.
  *
  * In Alusus: `func writeToWebSocket(connection: ptr[Connection], opcode: Int, data: CharsPtr,
  * dataLen: ArchWord): Int`
@@ -806,8 +854,9 @@ AH_API int32_t ah_write_to_web_socket(ah_connection *connection, int32_t opcode,
  * - Returns: a number above zero when the message was handed to the system; -1 when the call
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
- *   a null `data`; `AH_ERROR_WRONG_STATE` when the connection is no open WebSocket or is being
- *   closed; `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   a null `data`; `AH_ERROR_WRONG_STATE` when the connection is no WebSocket (yet);
+ *   `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or the client went away;
+ *   `AH_ERROR_QUEUE_FULL` when the message was dropped for a slow client.
  *
  * In Alusus: `func writeTextToWebSocket(connection: ptr[Connection], data: CharsPtr, dataLen:
  * ArchWord): Int`
@@ -826,8 +875,9 @@ AH_API int32_t ah_write_text_to_web_socket(ah_connection *connection, const char
  * - Returns: a number above zero when the message was handed to the system; -1 when the call
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
- *   a null `data`; `AH_ERROR_WRONG_STATE` when the connection is no open WebSocket or is being
- *   closed; `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   a null `data`; `AH_ERROR_WRONG_STATE` when the connection is no WebSocket (yet);
+ *   `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or the client went away;
+ *   `AH_ERROR_QUEUE_FULL` when the message was dropped for a slow client.
  *
  * In Alusus: `func writeTextToWebSocket(connection: ptr[Connection], data: CharsPtr): Int`
  */
@@ -845,8 +895,9 @@ AH_API int32_t ah_write_string_to_web_socket(ah_connection *connection, const ch
  * - Returns: a number above zero when the message was handed to the system; -1 when the call
  *   failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
- *   a null `data` with a length; `AH_ERROR_WRONG_STATE` when the connection is no open WebSocket or
- *   is being closed; `AH_ERROR_CONNECTION_CLOSED` when the client went away.
+ *   a null `data` with a length; `AH_ERROR_WRONG_STATE` when the connection is no WebSocket (yet);
+ *   `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or the client went away;
+ *   `AH_ERROR_QUEUE_FULL` when the message was dropped for a slow client.
  *
  * In Alusus: `func writeBinaryToWebSocket(connection: ptr[Connection], data: CharsPtr, dataLen:
  * ArchWord): Int`
@@ -864,12 +915,184 @@ AH_API int32_t ah_write_binary_to_web_socket(ah_connection *connection, const ch
  * - connection: the WebSocket.
  * - Returns: 0 when the close frame was handed to the system; -1 when the call failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_WRONG_STATE` when the
- *   connection is no open WebSocket or is being closed; `AH_ERROR_CONNECTION_CLOSED` when the
- *   client went away.
+ *   connection is no WebSocket (yet); `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing or
+ *   the client went away.
  *
  * In Alusus: `func closeWebSocket(connection: ptr[Connection]): Int`
  */
 AH_API int32_t ah_close_web_socket(ah_connection *connection);
+
+/*
+ * Begins the end of a WebSocket with a code and a reason of the program's own.
+ *
+ * It does what `closeWebSocket` does, with another code (RFC 6455 section 7.4): 1000 to 1003 and
+ * 1007 to 1014 as registered, 3000 to 3999 for libraries, 4000 to 4999 for the program itself.
+ *
+ * - connection: the WebSocket.
+ * - code: the close code.
+ * - reason: text for the client, up to 123 bytes of UTF-8, NUL-terminated; null for none.
+ * - Returns: 0 when the close frame was handed to the system; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT` for
+ *   a code that may not be sent or a reason that is too long; `AH_ERROR_WRONG_STATE` when the
+ *   connection is no WebSocket; `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing.
+ *
+ * In Alusus: `func closeWebSocketWithReason(connection: ptr[Connection], code: Int, reason:
+ * CharsPtr): Int`
+ */
+AH_API int32_t ah_close_web_socket_with_reason(ah_connection *connection, int32_t code, const char *reason);
+
+/*
+ * Says which subprotocol was agreed on with the client.
+ *
+ * It is the first of those given to `setWebSocketHandlerWithSubprotocols` that the client had
+ * offered (RFC 6455 section 4.2.2).
+ *
+ * - connection: the WebSocket.
+ * - Returns: the subprotocol's name; null when none was agreed on, or when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_WRONG_STATE` when the
+ *   connection is no WebSocket (yet).
+ *
+ * In Alusus: `func getSubprotocol(connection: ptr[Connection]): CharsPtr`
+ */
+AH_API const char *ah_get_subprotocol(ah_connection *connection);
+
+/*
+ * Says how much waits to be sent to a client.
+ *
+ * What a client does not take at once waits in a queue, up to `websocket_max_queue_size`. A program
+ * that sends much looks here before it makes more.
+ *
+ * - connection: the WebSocket.
+ * - Returns: the bytes that wait, frame headers included; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_WRONG_STATE` when the
+ *   connection is no WebSocket (yet).
+ *
+ * In Alusus: `func getQueuedBytes(connection: ptr[Connection]): Int[64]`
+ */
+AH_API int64_t ah_get_queued_bytes(ah_connection *connection);
+
+/*
+ * Says whether messages can be sent on a connection.
+ *
+ * The answer may be out of date as soon as it is given: a client may go at any time. A write says
+ * reliably whether it was possible.
+ *
+ * - connection: the connection; one that has ended is not open, which is no error here.
+ * - Returns: 1 from the ready callback until the WebSocket is closed or closing, else 0.
+ *
+ * In Alusus: `func isWebSocketOpen(connection: ptr[Connection]): Int`
+ */
+AH_API int32_t ah_is_web_socket_open(ah_connection *connection);
+
+/*
+ * Makes a WebSocket a member of a group.
+ *
+ * The group comes into being with its first member and is gone with its last. A WebSocket may be in
+ * many groups; joining one twice changes nothing. It may be called from any thread and any callback
+ * from the ready callback on.
+ *
+ * - connection: the WebSocket.
+ * - name: the group's name, any text.
+ * - Returns: 0 when the WebSocket is a member; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   when `name` is null; `AH_ERROR_WRONG_STATE` when the connection is no WebSocket (yet);
+ *   `AH_ERROR_CONNECTION_CLOSED` when it is closed or closing; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func joinGroup(connection: ptr[Connection], name: CharsPtr): Int`
+ */
+AH_API int32_t ah_join_group(ah_connection *connection, const char *name);
+
+/*
+ * Takes a WebSocket out of a group.
+ *
+ * Leaving a group that it is not in changes nothing.
+ *
+ * - connection: the WebSocket.
+ * - name: the group's name.
+ * - Returns: 0 when the WebSocket is no member; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   when `name` is null.
+ *
+ * In Alusus: `func leaveGroup(connection: ptr[Connection], name: CharsPtr): Int`
+ */
+AH_API int32_t ah_leave_group(ah_connection *connection, const char *name);
+
+/*
+ * Sends one message or control frame to every member of a group.
+ *
+ * - context: the server.
+ * - name: the group's name; one without members is no error.
+ * - opcode: 1 text, 2 binary, 9 ping, 10 pong, as in `writeToWebSocket`.
+ * - data: the payload. May be null when the length is 0.
+ * - data_len: the length of `data` in bytes.
+ * - Returns: the number of members that the message was handed to; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   for null where something has to be given, an unknown opcode, or a payload that is too long for
+ *   it; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func writeToGroup(context: ptr[Context], name: CharsPtr, opcode: Int, data: CharsPtr,
+ * dataLen: ArchWord): Int`
+ */
+AH_API int32_t ah_write_to_group(ah_context *context, const char *name, int32_t opcode, const char *data, size_t data_len);
+
+/*
+ * Sends one text message to every member of a group.
+ *
+ * - context: the server.
+ * - name: the group's name; one without members is no error.
+ * - data: the text in UTF-8. May be null when the length is 0.
+ * - data_len: the length of `data` in bytes.
+ * - Returns: the number of members that the message was handed to; -1 when the call failed.
+ * - Errors: those of `writeToGroup`.
+ *
+ * In Alusus: `func writeTextToGroup(context: ptr[Context], name: CharsPtr, data: CharsPtr, dataLen:
+ * ArchWord): Int`
+ */
+AH_API int32_t ah_write_text_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
+
+/*
+ * Sends one binary message to every member of a group.
+ *
+ * - context: the server.
+ * - name: the group's name; one without members is no error.
+ * - data: the bytes. May be null when the length is 0.
+ * - data_len: the length of `data` in bytes.
+ * - Returns: the number of members that the message was handed to; -1 when the call failed.
+ * - Errors: those of `writeToGroup`.
+ *
+ * In Alusus: `func writeBinaryToGroup(context: ptr[Context], name: CharsPtr, data: CharsPtr,
+ * dataLen: ArchWord): Int`
+ */
+AH_API int32_t ah_write_binary_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
+
+/*
+ * Sends one message or control frame to every member of a group but the one who sends it.
+ *
+ * - connection: the WebSocket to leave out, a member or not; its server's group is meant.
+ * - name: the group's name; one without other members is no error.
+ * - opcode: 1 text, 2 binary, 9 ping, 10 pong, as in `writeToWebSocket`.
+ * - data: the payload. May be null when the length is 0.
+ * - data_len: the length of `data` in bytes.
+ * - Returns: the number of members that the message was handed to; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the WebSocket has ended, and those of `writeToGroup`.
+ *
+ * In Alusus: `func writeToOthersInGroup(connection: ptr[Connection], name: CharsPtr, opcode: Int,
+ * data: CharsPtr, dataLen: ArchWord): Int`
+ */
+AH_API int32_t ah_write_to_others_in_group(ah_connection *connection, const char *name, int32_t opcode, const char *data,
+                                    size_t data_len);
+
+/*
+ * Reads the counters of a server's WebSockets.
+ *
+ * - context: the server.
+ * - Returns: a copy of the counters, which lasts until this thread asks again; null when the call
+ *   failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped.
+ *
+ * In Alusus: `func getWebSocketStatistics(context: ptr[Context]): ptr[WebSocketStatistics]`
+ */
+AH_API const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context);
 
 /*
  * Why the last call on this thread failed, for programs: an ah_error_code.

@@ -41,6 +41,7 @@ ERRORS = {
     "AH_ERROR_WRONG_THREAD": "WrongThreadError",
     "AH_ERROR_NO_MEMORY": "NoMemoryError",
     "AH_ERROR_SYSTEM": "HttpError",
+    "AH_ERROR_QUEUE_FULL": "QueueFullError",
 }
 
 _STOP = "ah_stop_server"  # what the driver calls when a context is consumed
@@ -534,7 +535,8 @@ def _passed(parameter: Parameter) -> str:
         case Kind.HANDLE:
             return f'_marshal.handle({name}, {parameter.type.target}, "{name}")'
         case Kind.STRING:
-            return f'_marshal.encode({name}, "{name}")'
+            encode = "encode_optional" if parameter.nullable else "encode"
+            return f'_marshal.{encode}({name}, "{name}")'
         case Kind.STRINGS:
             kind = "pairs" if parameter.name.alusus == pythonic.PAIRS_NAME else "strings"
             return f'_marshal.{kind}({name}, "{name}")'

@@ -64,20 +64,12 @@ static void http_functions(Connection *connection)
     CHECK_HOLDS(ah_get_request_info(connection)->localUri, "/arguments");
 }
 
-/* The server waits for its callbacks: one that stops it would wait for itself. */
-static void stop_from_a_callback(Connection *connection)
-{
-    (void)connection;
-    ah_stop_server(context);
-    CHECK(ah_last_error() != NULL);
-}
-
 static const struct {
     const char *name;
     void (*check)(Connection *connection);
 } checks[] = {
     {"negative lengths", negative_lengths}, {"missing data", missing_data},     {"opcodes", opcodes},
-    {"upper halves", upper_halves},         {"http functions", http_functions}, {"stop", stop_from_a_callback},
+    {"upper halves", upper_halves},         {"http functions", http_functions},
 };
 
 static Int onData(Connection *connection, Int opcode, CharsPtr data, ArchWord dataLen, void *userData)

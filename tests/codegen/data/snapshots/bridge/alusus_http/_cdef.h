@@ -16,6 +16,7 @@ typedef enum ah_error_code {
     AH_ERROR_WRONG_THREAD,
     AH_ERROR_NO_MEMORY,
     AH_ERROR_SYSTEM,
+    AH_ERROR_QUEUE_FULL,
     ...
 } ah_error_code;
 

@@ -47,7 +47,8 @@ typedef enum ah_error_code {
     AH_ERROR_WRONG_STATE = 8,       /* not now: no request, or no open WebSocket */
     AH_ERROR_WRONG_THREAD = 9,      /* not on this thread */
     AH_ERROR_NO_MEMORY = 10,
-    AH_ERROR_SYSTEM = 11            /* the operating system or TLS library refused */
+    AH_ERROR_SYSTEM = 11,           /* the operating system or TLS library refused */
+    AH_ERROR_QUEUE_FULL = 12        /* the client is too slow for what is sent to it */
 } ah_error_code;
 
 /*

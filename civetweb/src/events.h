@@ -1,0 +1,39 @@
+/* The polled driver, as the rest of the runtime sees it; events.c says how it works. */
+#ifndef AH_EVENTS_H
+#define AH_EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "alusus_http/alusus_http_events.h"
+
+struct call;
+struct connection;
+
+/* The events of one WebSocket that have been posted and not been answered, oldest first: its mail. All
+ * of them go to one queue, whose mutex guards this. */
+struct mailbox {
+    ah_event_queue *queue; /* null: there has been no mail. Set and read by the WebSocket's owner */
+    struct call *first, *last;
+    size_t size;  /* bytes of all messages, and something for each */
+    bool awaited; /* the WebSocket's owner has work to do when there is less */
+};
+
+/* Whether the calling thread has taken an event that it has not answered. */
+bool event_is_taken(void);
+
+/* Whether user data was made by ah_event_receiver. */
+bool events_is_receiver(const void *user_data);
+
+/* Post an event of a WebSocket without waiting for its answer; a message's data is copied. Events of
+ * one WebSocket are taken in order, each when the one before it has been answered. False when the queue
+ * is closed or memory is short: nobody will see the event. */
+bool events_mail(struct connection *connection, const void *receiver, const ah_event *event, const void *data,
+                 size_t size);
+
+/* Whether a WebSocket has mail, or so much that no more should be read from its client. If so, its
+ * owner is scheduled when that has changed. */
+bool events_has_mail(struct connection *connection);
+bool events_has_much_mail(struct connection *connection);
+
+#endif

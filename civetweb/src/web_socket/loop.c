@@ -1,0 +1,359 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../errors.h"
+
+#define BATCH 64
+
+struct handles {
+    void **items;
+    size_t count, capacity;
+};
+
+struct loop {
+    struct loop_handlers handlers;
+    int epoll;
+    int wakeup; /* an eventfd in the epoll set */
+
+    pthread_mutex_t mutex; /* guards all below */
+    bool stopping;
+
+    /* The lead: its holder is whoever took it in this turn. */
+    uint64_t turn;
+    bool waiting;     /* the leader is in epoll_wait, or on the way */
+    uint64_t claims;  /* grows with each event that is handled: the leader's sign of life */
+    void *current;    /* what the leader handles; null: nothing */
+    int64_t next_tick;
+
+    /* What the leader got from epoll_wait; a successor goes on with it. */
+    struct epoll_event batch[BATCH];
+    int batch_size, batch_next;
+
+    /* Handles to call `ready` for: those that came since the last wait, and those from before it. Two
+     * lists, so that a handler which wakes itself again cannot keep the sockets from being looked at. */
+    struct handles woken, due;
+
+    /* Of the threads that do not lead, one stands by and the others rest. There are as many threads as
+     * were ever needed at once: one that takes the lead and leaves nobody to stand by starts another. */
+    bool has_standby;
+    int resting;
+    bool standby_sleeps;
+    pthread_cond_t standby; /* wakes the one that stands by */
+    pthread_cond_t rest;    /* wakes one that rests */
+
+    int thread_count, max_threads;
+    pthread_t threads[];
+};
+
+int64_t loop_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct timespec after(int milliseconds)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += milliseconds * 1000000L;
+    if (time.tv_nsec >= 1000000000L) {
+        time.tv_sec++;
+        time.tv_nsec -= 1000000000L;
+    }
+    return time;
+}
+
+/* The next thing to handle, if this thread still leads: from the batch, then from the woken ones. */
+static bool claim(struct loop *loop, uint64_t turn, void **handle, uint32_t *events)
+{
+    bool claimed = false;
+
+    pthread_mutex_lock(&loop->mutex);
+    if (loop->turn == turn && !loop->stopping) {
+        *handle = NULL;
+        if (loop->batch_next < loop->batch_size) {
+            *handle = loop->batch[loop->batch_next].data.ptr;
+            *events = loop->batch[loop->batch_next++].events;
+        } else if (loop->due.count > 0) {
+            *handle = loop->due.items[--loop->due.count];
+            *events = 0;
+        }
+        loop->current = *handle;
+        loop->claims++;
+        claimed = *handle != NULL;
+    }
+    pthread_mutex_unlock(&loop->mutex);
+    return claimed;
+}
+
+/* How long to wait for events: until the next tick, unless something is due at once. */
+static int patience(const struct loop *loop)
+{
+    int64_t left = loop->next_tick - loop_now();
+
+    return left < 0 || loop->woken.count > 0 ? 0 : (int)left;
+}
+
+/* Wait for events; false when this thread has lost the lead or the loop stops. */
+static bool wait_for_events(struct loop *loop, uint64_t turn)
+{
+    struct epoll_event batch[BATCH];
+    uint64_t ignored;
+    struct handles emptied;
+    bool leads, tick;
+    int count, timeout, i;
+
+    pthread_mutex_lock(&loop->mutex);
+    leads = loop->turn == turn && !loop->stopping;
+    if (leads) /* else it may be another thread's, which is there now */
+        loop->waiting = true;
+    timeout = patience(loop);
+    pthread_mutex_unlock(&loop->mutex);
+    if (!leads)
+        return false;
+
+    /* Nobody takes the lead of a thread that waits here: `waiting` says so. */
+    count = epoll_wait(loop->epoll, batch, BATCH, timeout);
+
+    pthread_mutex_lock(&loop->mutex);
+    loop->waiting = false;
+    loop->claims++;
+    loop->batch_size = 0;
+    loop->batch_next = 0;
+    for (i = 0; i < count; i++) {
+        if (batch[i].data.ptr == NULL)
+            (void)!read(loop->wakeup, &ignored, sizeof ignored);
+        else
+            loop->batch[loop->batch_size++] = batch[i];
+    }
+    emptied = loop->due; /* all claimed, or this thread would not wait */
+    loop->due = loop->woken;
+    loop->woken = emptied;
+    tick = loop_now() >= loop->next_tick;
+    if (tick)
+        loop->next_tick = loop_now() + LOOP_TICK_MS;
+    if ((loop->batch_size > 0 || loop->due.count > 0) && loop->standby_sleeps)
+        pthread_cond_signal(&loop->standby);
+    leads = !loop->stopping;
+    pthread_mutex_unlock(&loop->mutex);
+    if (tick && leads)
+        loop->handlers.tick(loop->handlers.context);
+    return leads;
+}
+
+static void lead(struct loop *loop, uint64_t turn)
+{
+    void *handle;
+    uint32_t events;
+
+    do
+        while (claim(loop, turn, &handle, &events))
+            loop->handlers.ready(handle, events);
+    while (wait_for_events(loop, turn));
+}
+
+/* Watch the leader until it is held up. Returns the turn that this thread has got, 0 at the end.
+ * With the mutex, which is held again on return. */
+static uint64_t stand_by(struct loop *loop)
+{
+    uint64_t seen = loop->claims;
+    bool was_waiting = false;
+
+    while (!loop->stopping) {
+        struct timespec deadline = after(LOOP_PATIENCE_MS);
+
+        /* A leader with nothing to do needs no watching, until it wakes us. One that gets events all
+         * the time is watched by the clock, so that it need not wake us for each. */
+        if (was_waiting && loop->waiting && loop->claims == seen) {
+            loop->standby_sleeps = true;
+            pthread_cond_wait(&loop->standby, &loop->mutex);
+            loop->standby_sleeps = false;
+        } else {
+            pthread_cond_timedwait(&loop->standby, &loop->mutex, &deadline);
+        }
+        if (!loop->waiting && loop->claims == seen && !loop->stopping)
+            return ++loop->turn;
+        was_waiting = loop->waiting;
+        seen = loop->claims;
+    }
+    return 0;
+}
+
+static void *run(void *argument);
+
+/* Start one more thread, unless there are enough; returns what pthread_create does. With the mutex. */
+static int add_thread(struct loop *loop)
+{
+    int error;
+
+    if (loop->thread_count == loop->max_threads)
+        return 0;
+    error = pthread_create(&loop->threads[loop->thread_count], NULL, run, loop);
+    if (error == 0)
+        loop->thread_count++;
+    return error;
+}
+
+static void *run(void *argument)
+{
+    struct loop *loop = argument;
+    uint64_t turn;
+    void *overdue;
+
+    pthread_mutex_lock(&loop->mutex);
+    while (!loop->stopping) {
+        if (loop->turn == 0) {
+            turn = ++loop->turn; /* the first thread of all */
+            overdue = NULL;
+        } else if (loop->has_standby) {
+            loop->resting++;
+            pthread_cond_wait(&loop->rest, &loop->mutex);
+            loop->resting--;
+            continue;
+        } else {
+            loop->has_standby = true;
+            turn = stand_by(loop);
+            loop->has_standby = false;
+            overdue = loop->current;
+            /* Without another thread, the next callback that blocks holds up the others: no more. */
+            if (turn != 0 && loop->resting == 0)
+                (void)add_thread(loop);
+            pthread_cond_signal(&loop->rest);
+        }
+        pthread_mutex_unlock(&loop->mutex);
+        if (turn != 0) {
+            if (overdue != NULL)
+                loop->handlers.overdue(overdue);
+            lead(loop, turn);
+        }
+        pthread_mutex_lock(&loop->mutex);
+    }
+    pthread_mutex_unlock(&loop->mutex);
+    return NULL;
+}
+
+bool loop_add(struct loop *loop, int socket, void *handle)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = handle};
+
+    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, socket, &event) == 0;
+}
+
+void loop_remove(struct loop *loop, int socket)
+{
+    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, socket, NULL);
+}
+
+static void interrupt(struct loop *loop)
+{
+    uint64_t one = 1;
+
+    (void)!write(loop->wakeup, &one, sizeof one);
+}
+
+static bool append(struct handles *handles, void *handle)
+{
+    if (handles->count == handles->capacity) {
+        size_t capacity = handles->capacity > 0 ? handles->capacity * 2 : 64;
+        void **items = realloc(handles->items, capacity * sizeof *items);
+
+        if (items == NULL)
+            return false;
+        handles->items = items;
+        handles->capacity = capacity;
+    }
+    handles->items[handles->count++] = handle;
+    return true;
+}
+
+bool loop_wake(struct loop *loop, void *handle)
+{
+    bool appended;
+
+    pthread_mutex_lock(&loop->mutex);
+    appended = append(&loop->woken, handle);
+    if (loop->waiting)
+        interrupt(loop);
+    pthread_mutex_unlock(&loop->mutex);
+    return appended;
+}
+
+static void loop_free(struct loop *loop)
+{
+    if (loop->epoll >= 0)
+        close(loop->epoll);
+    if (loop->wakeup >= 0)
+        close(loop->wakeup);
+    pthread_cond_destroy(&loop->standby);
+    pthread_cond_destroy(&loop->rest);
+    pthread_mutex_destroy(&loop->mutex);
+    free(loop->woken.items);
+    free(loop->due.items);
+    free(loop);
+}
+
+struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
+{
+    struct loop *loop = calloc(1, sizeof *loop + (size_t)max_threads * sizeof *loop->threads);
+    struct epoll_event wakeup = {.events = EPOLLIN};
+    pthread_condattr_t monotonic;
+    int error = 0, i;
+
+    if (loop == NULL) {
+        error_set_no_memory();
+        return NULL;
+    }
+    loop->handlers = *handlers;
+    loop->max_threads = max_threads;
+    loop->next_tick = loop_now() + LOOP_TICK_MS;
+    pthread_mutex_init(&loop->mutex, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&loop->standby, &monotonic);
+    pthread_cond_init(&loop->rest, NULL);
+    pthread_condattr_destroy(&monotonic);
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->epoll < 0 || loop->wakeup < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wakeup, &wakeup) != 0) {
+        error_set(AH_ERROR_SYSTEM, "the WebSocket threads could not be started: %s", strerror(errno));
+        loop_free(loop);
+        return NULL;
+    }
+    /* One to lead and one to stand by. */
+    pthread_mutex_lock(&loop->mutex);
+    for (i = 0; i < 2 && error == 0; i++)
+        error = add_thread(loop);
+    pthread_mutex_unlock(&loop->mutex);
+    if (error != 0) {
+        error_set(AH_ERROR_SYSTEM, "the WebSocket threads could not be started: %s", strerror(error));
+        loop_stop(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void loop_stop(struct loop *loop)
+{
+    int i;
+
+    pthread_mutex_lock(&loop->mutex);
+    loop->stopping = true;
+    interrupt(loop);
+    pthread_cond_broadcast(&loop->standby);
+    pthread_cond_broadcast(&loop->rest);
+    pthread_mutex_unlock(&loop->mutex);
+    for (i = 0; i < loop->thread_count; i++)
+        pthread_join(loop->threads[i], NULL);
+    loop_free(loop);
+}

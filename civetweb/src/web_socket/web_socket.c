@@ -1,0 +1,394 @@
+#include "web_socket.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "../connection.h"
+#include "../handles.h"
+#include "../server.h"
+#include "frame.h"
+#include "loop.h"
+#include "web_sockets.h"
+
+/* What one read takes, and how many reads a connection has before it is another one's turn. */
+#define READ_SIZE 131072
+#define READS_IN_A_ROW 16
+
+/* Sending */
+
+void web_socket_begin_close(struct connection *connection, const void *payload, size_t size)
+{
+    struct web_socket *socket = &connection->web_socket;
+
+    if (socket->sender.state != SENDER_OPEN)
+        return;
+    atomic_store(&socket->close_until, loop_now() + web_sockets_of(connection)->limits.close_timeout);
+    sender_close(&socket->sender, payload, size);
+}
+
+void web_socket_close(struct connection *connection, enum close_code code, const char *reason)
+{
+    uint8_t payload[MAX_CONTROL_SIZE] = {(uint8_t)((unsigned)code >> 8), (uint8_t)code};
+    size_t length = strnlen(reason, MAX_REASON_SIZE);
+
+    memcpy(payload + 2, reason, length);
+    pthread_mutex_lock(&connection->web_socket.sender.mutex);
+    web_socket_begin_close(connection, payload, 2 + length);
+    pthread_mutex_unlock(&connection->web_socket.sender.mutex);
+}
+
+void web_socket_schedule(struct connection *connection)
+{
+    if (!loop_wake(web_sockets_of(connection)->loop, connection->handle))
+        atomic_store(&connection->web_socket.expired, true); /* without memory, the next tick tries again */
+}
+
+void web_socket_expire(struct connection *connection)
+{
+    /* Once: its owner may not come to it for long, while a program goes on writing to it. */
+    if (!atomic_exchange(&connection->web_socket.expired, true))
+        web_socket_schedule(connection);
+}
+
+static void set_cork(struct web_socket *socket, bool corked)
+{
+    pthread_mutex_lock(&socket->sender.mutex);
+    socket->sender.corked = corked && !atomic_load(&socket->overdue);
+    if (!socket->sender.corked)
+        sender_flush(&socket->sender);
+    pthread_mutex_unlock(&socket->sender.mutex);
+}
+
+/* The socket takes bytes again, while its owner may be in a callback for long. */
+static void flush_for_owner(struct connection *connection)
+{
+    struct sender *sender = &connection->web_socket.sender;
+    bool lost;
+
+    pthread_mutex_lock(&sender->mutex);
+    if (!sender->corked)
+        sender_flush(sender);
+    lost = sender->lost;
+    pthread_mutex_unlock(&sender->mutex);
+    if (lost)
+        web_socket_expire(connection);
+}
+
+/* Receiving: the owner only */
+
+/* Run the close callback, once. What is queued may still be sent. */
+static void end(struct connection *connection)
+{
+    struct web_sockets *sockets = web_sockets_of(connection);
+    struct web_socket *socket = &connection->web_socket;
+    ah_event event = {.kind = AH_EVENT_WEB_SOCKET_CLOSE};
+    struct server *before;
+    enum sender_state state;
+
+    pthread_mutex_lock(&socket->sender.mutex);
+    state = socket->sender.state;
+    socket->sender.state = SENDER_ENDED;
+    socket->sender.corked = false;
+    sender_flush(&socket->sender);
+    pthread_mutex_unlock(&socket->sender.mutex);
+    if (socket->ended)
+        return;
+    socket->ended = true;
+    statistics_add(&sockets->statistics, OPEN_NOW, -1);
+    statistics_add_closed(&sockets->statistics, state == SENDER_OPEN ? CLOSE_ABNORMAL : socket->sender.close_code);
+    if (atomic_load(&socket->close_until) == 0)
+        atomic_store(&socket->close_until, loop_now() + sockets->limits.close_timeout);
+    receiver_free(&socket->receiver);
+    if (socket->route->close == NULL || !socket->announced)
+        return;
+    if (socket->route->mailed) {
+        event.arguments.web_socket_close.connection = connection->handle;
+        events_mail(connection, socket->route->user_data, &event, NULL, 0);
+        return;
+    }
+    before = server_enter(connection->server);
+    socket->route->close(connection->handle, socket->route->user_data);
+    server_leave(before);
+}
+
+static void announce(struct connection *connection)
+{
+    struct web_socket *socket = &connection->web_socket;
+    ah_event event = {.kind = AH_EVENT_WEB_SOCKET_READY};
+    struct server *before;
+
+    socket->announced = true;
+    if (socket->route->ready == NULL)
+        return;
+    if (socket->route->mailed) {
+        event.arguments.web_socket_ready.connection = connection->handle;
+        events_mail(connection, socket->route->user_data, &event, NULL, 0);
+        return;
+    }
+    before = server_enter(connection->server);
+    socket->route->ready(connection->handle, socket->route->user_data);
+    server_leave(before);
+}
+
+static bool mail_message(struct connection *connection, const struct message *message)
+{
+    ah_event event = {.kind = AH_EVENT_WEB_SOCKET_MESSAGE};
+
+    event.arguments.web_socket_message.connection = connection->handle;
+    event.arguments.web_socket_message.opcode = message->opcode;
+    event.arguments.web_socket_message.data_len = message->size;
+    return events_mail(connection, connection->web_socket.route->user_data, &event, message->data, message->size);
+}
+
+static bool deliver(struct connection *connection, const struct message *message)
+{
+    const struct web_socket_route *route = connection->web_socket.route;
+    const char *data = (const char *)message->data;
+    struct server *before;
+    int32_t go_on = 1;
+
+    if (route->mailed)
+        return route->message == NULL || mail_message(connection, message);
+    before = server_enter(connection->server);
+    if (route->message != NULL)
+        go_on = route->message(connection->handle, message->opcode, data, message->size, route->user_data);
+    else if (route->data != NULL)
+        go_on = route->data(connection->handle, message->opcode, data, (int32_t)message->size, route->user_data);
+    server_leave(before);
+    return go_on != 0;
+}
+
+static void handle_message(struct connection *connection, const struct message *message)
+{
+    struct web_socket *socket = &connection->web_socket;
+
+    switch (message->opcode) {
+    case OPCODE_PING:
+        pthread_mutex_lock(&socket->sender.mutex);
+        /* A client that takes nothing gets no more pongs: only its last ping needs one (section 5.5.3). */
+        if (socket->sender.state == SENDER_OPEN &&
+            sender_queued(&socket->sender) <= web_sockets_of(connection)->limits.max_queue_size)
+            sender_frame(&socket->sender, OPCODE_PONG, 0, message->data, message->size);
+        pthread_mutex_unlock(&socket->sender.mutex);
+        break;
+    case OPCODE_CLOSE:
+        /* The answer carries the code that came (section 5.5.1). */
+        pthread_mutex_lock(&socket->sender.mutex);
+        web_socket_begin_close(connection, message->data, message->size < 2 ? 0 : 2);
+        pthread_mutex_unlock(&socket->sender.mutex);
+        deliver(connection, message);
+        end(connection);
+        return;
+    case OPCODE_TEXT:
+    case OPCODE_BINARY:
+        statistics_add(&web_sockets_of(connection)->statistics, MESSAGES_RECEIVED, 1);
+        statistics_add(&web_sockets_of(connection)->statistics, BYTES_RECEIVED, (int64_t)message->size);
+        break;
+    default:
+        break;
+    }
+    if (!deliver(connection, message))
+        web_socket_close(connection, CLOSE_NORMAL, "");
+}
+
+/* Turn bytes into callbacks. Behind a Close frame, they are dropped. */
+static void consume(struct connection *connection, struct bytes bytes)
+{
+    struct web_socket *socket = &connection->web_socket;
+    struct message message;
+    struct receive_error error;
+    bool corked = false;
+
+    while (!socket->ended && !socket->holds_close) {
+        enum received received = receiver_next(&socket->receiver, &bytes, &message, &error);
+
+        if (received == RECEIVED_NOTHING)
+            break;
+        if (received == RECEIVED_ERROR) {
+            web_socket_close(connection, error.code, error.reason);
+            end(connection);
+            break;
+        }
+        /* Answers to messages that came together leave together. */
+        if (!corked && bytes.size > 0 && receiver_has_frame(&socket->receiver, &bytes)) {
+            corked = true;
+            set_cork(socket, true);
+        }
+        /* What came before a Close frame may still be answered. */
+        if (message.opcode == OPCODE_CLOSE && events_has_mail(connection)) {
+            socket->held_close = message;
+            socket->holds_close = true;
+            break;
+        }
+        handle_message(connection, &message);
+    }
+    if (corked)
+        set_cork(socket, false);
+}
+
+/* Read until nothing is left, for a while; true when there may be more. */
+static bool read_input(struct connection *connection, bool to_end)
+{
+    struct web_socket *socket = &connection->web_socket;
+    uint8_t buffer[READ_SIZE];
+    ssize_t count;
+    int i;
+
+    for (i = 0; i < READS_IN_A_ROW && !socket->peer_ended; i++) {
+        if (events_has_much_mail(connection))
+            return false;
+        if (socket->sender.transport.tls != NULL) {
+            pthread_mutex_lock(&socket->sender.mutex); /* a TLS object serves one thread at a time */
+            count = transport_read(&socket->sender.transport, buffer, sizeof buffer);
+            pthread_mutex_unlock(&socket->sender.mutex);
+        } else {
+            count = transport_read(&socket->sender.transport, buffer, sizeof buffer);
+        }
+        if (count == TRANSPORT_LATER)
+            return false;
+        if (count <= 0) {
+            socket->peer_ended = true;
+            return false;
+        }
+        atomic_store_explicit(&socket->received_at, loop_now(), memory_order_relaxed);
+        consume(connection, (struct bytes){buffer, (size_t)count});
+        /* A socket that gave less than was asked for is empty; the edge tells when it is not. But the end
+         * of the stream behind these bytes has no other edge than theirs. */
+        if (!to_end && socket->sender.transport.tls == NULL && (size_t)count < sizeof buffer)
+            return false;
+    }
+    return !socket->peer_ended;
+}
+
+/* Do the work; true when the connection is at its end and to be freed. */
+static bool process(struct connection *connection, unsigned work)
+{
+    struct web_socket *socket = &connection->web_socket;
+    bool lost, drained;
+
+    if (!socket->announced) {
+        announce(connection);
+        if (socket->early != NULL)
+            consume(connection, (struct bytes){socket->early, socket->early_size});
+        free(socket->early);
+        socket->early = NULL;
+    }
+    if ((work & WORK_READ) && read_input(connection, work & WORK_END))
+        web_socket_schedule(connection);
+    if (socket->holds_close && (socket->peer_ended || !events_has_mail(connection))) {
+        socket->holds_close = false;
+        handle_message(connection, &socket->held_close);
+    }
+
+    pthread_mutex_lock(&socket->sender.mutex);
+    if (work & WORK_WRITE)
+        sender_flush(&socket->sender);
+    lost = socket->sender.lost || atomic_load(&socket->expired);
+    pthread_mutex_unlock(&socket->sender.mutex);
+    if (lost || socket->peer_ended)
+        end(connection);
+    if (!socket->ended)
+        return false;
+
+    /* The closing handshake is over, or failed. The server ends the stream first and waits for the
+     * client to do so (section 7.1.1), lest a reset overtake the Close frame. A client that has ended
+     * its side already may still read. */
+    pthread_mutex_lock(&socket->sender.mutex);
+    lost = socket->sender.lost || atomic_load(&socket->expired);
+    drained = sender_queued(&socket->sender) == 0;
+    if (drained && !socket->sender.output_ended && !lost) {
+        socket->sender.output_ended = true;
+        transport_end(&socket->sender.transport);
+    }
+    pthread_mutex_unlock(&socket->sender.mutex);
+    return (lost || (socket->peer_ended && drained)) && !events_has_mail(connection);
+}
+
+static void finish(struct connection *connection)
+{
+    struct web_sockets *sockets = web_sockets_of(connection);
+    struct web_socket *socket = &connection->web_socket;
+
+    loop_remove(sockets->loop, socket->sender.transport.socket);
+    pthread_mutex_lock(&sockets->mutex);
+    if (socket->previous != NULL)
+        socket->previous->web_socket.next = socket->next;
+    else
+        sockets->first = socket->next;
+    if (socket->next != NULL)
+        socket->next->web_socket.previous = socket->previous;
+    pthread_mutex_unlock(&sockets->mutex);
+
+    groups_leave_all(&sockets->groups, connection);
+    connection_end(connection);
+
+    /* Last of all: whoever waits for the count may free the server then. */
+    pthread_mutex_lock(&sockets->mutex);
+    sockets->count--;
+    pthread_cond_broadcast(&sockets->ended);
+    pthread_mutex_unlock(&sockets->mutex);
+}
+
+/* The loop's handlers */
+
+void web_socket_ready(void *handle, uint32_t events)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+    unsigned work = WORK_CHECK | WORK_BUSY, expected;
+    bool ended;
+
+    if (connection == NULL)
+        return; /* an event that was on its way when the connection ended */
+    if (events == 0 || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        work |= WORK_READ | WORK_END;
+    if (events & EPOLLIN)
+        work |= WORK_READ;
+    if (events == 0 || (events & EPOLLOUT))
+        work |= WORK_WRITE;
+    /* TLS may want to write in order to read, and the other way round. */
+    if (connection->web_socket.sender.transport.tls != NULL)
+        work |= WORK_READ | WORK_WRITE;
+    if (atomic_fetch_or(&connection->web_socket.work, work) & WORK_BUSY) {
+        /* Its owner will see the work. */
+        if (work & WORK_WRITE)
+            flush_for_owner(connection);
+        handle_unpin(handle);
+        return;
+    }
+    atomic_store_explicit(&connection->web_socket.overdue, false, memory_order_relaxed);
+    do {
+        work = atomic_fetch_and(&connection->web_socket.work, WORK_BUSY);
+        ended = process(connection, work);
+        expected = WORK_BUSY;
+    } while (!ended && !atomic_compare_exchange_strong(&connection->web_socket.work, &expected, 0));
+    handle_unpin(handle);
+    /* Still marked as busy, so that nobody else begins anything. */
+    if (ended)
+        finish(connection);
+}
+
+/* A callback blocks: what it has written so far is sent by another thread. */
+void web_socket_overdue(void *handle)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+
+    if (connection == NULL)
+        return;
+    atomic_store(&connection->web_socket.overdue, true);
+    set_cork(&connection->web_socket, false);
+    handle_unpin(handle);
+}
+
+void web_socket_init(struct web_socket *socket)
+{
+    sender_init(&socket->sender);
+}
+
+void web_socket_free(struct web_socket *socket)
+{
+    sender_free(&socket->sender);
+    receiver_free(&socket->receiver);
+    inflater_free(socket->inflater);
+    free(socket->early);
+}

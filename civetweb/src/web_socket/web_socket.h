@@ -1,0 +1,92 @@
+/*
+ * A WebSocket: what a connection becomes once it has been upgraded.
+ *
+ * CivetWeb's worker has read the request and decided that it may; from there on the socket is the
+ * loop's. Its receiving half runs on one thread at a time, the owner: whoever sets WORK_BUSY. The
+ * sending half is open to any thread.
+ */
+#ifndef AH_WEB_SOCKET_H
+#define AH_WEB_SOCKET_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../events.h"
+#include "groups.h"
+#include "receiver.h"
+#include "routes.h"
+#include "sender.h"
+
+struct connection;
+
+/* What is to be done for a connection, and whether somebody is at it. */
+enum work {
+    WORK_BUSY = 1,
+    WORK_READ = 2,  /* the socket may have bytes */
+    WORK_WRITE = 4, /* the socket may take bytes */
+    WORK_CHECK = 8, /* look at `expired` and `lost` */
+    WORK_END = 16,  /* the peer may have sent its last byte: read until that shows */
+};
+
+struct web_socket {
+    const struct web_socket_route *route;
+    const char *subprotocol; /* the agreed one, a string of the route; or null */
+    struct connection *previous, *next; /* in web_sockets.first, under its mutex */
+    struct membership membership; /* under the lock of web_sockets.groups */
+    atomic_uint work;
+
+    /* The owner's. */
+    struct receiver receiver;
+    struct inflater *inflater;
+    uint8_t *early; /* what the client sent together with its request */
+    size_t early_size;
+    bool announced; /* the ready callback has run */
+    bool peer_ended;
+    bool holds_close; /* a Close frame has come, and messages before it have not been answered */
+    struct message held_close;
+    bool ended; /* the close callback has begun; to other threads, sender.state says so */
+
+    struct sender sender;
+    struct mailbox mailbox;
+
+    /* Anybody's: milliseconds of loop_now(). */
+    _Atomic int64_t received_at; /* the last bytes */
+    _Atomic int64_t pinged_at;   /* the ping that waits for an answer; 0: none does */
+    _Atomic int64_t close_until; /* when a closing handshake is given up; 0: none has begun */
+    atomic_bool expired;         /* given up, out of time for instance */
+    atomic_bool overdue;         /* the owner is in a callback that blocks: nothing is put off for it */
+};
+
+/* Answer a request for an upgrade that breaks the rules of the handshake. Returns the status that was
+ * sent, 0 for a request that is in order. On the worker. */
+int web_socket_refuse(struct connection *connection);
+
+/* Answer a request for an upgrade that has no handler. Returns the status that was sent. */
+int web_socket_miss(struct connection *connection);
+
+/* Ask the handler's connect callback and open the WebSocket, or answer why not. On the worker; what
+ * `connection` points to is not the worker's any more when this returns true. */
+bool web_socket_open(struct connection *connection, const struct web_socket_route *route);
+
+/* The WebSocket part of a connection, which every connection has, for any may be upgraded. */
+void web_socket_init(struct web_socket *socket);
+void web_socket_free(struct web_socket *socket);
+
+/* Send a Close frame, unless one has been sent: with the sender's mutex, and without it. */
+void web_socket_begin_close(struct connection *connection, const void *payload, size_t size);
+void web_socket_close(struct connection *connection, enum close_code code, const char *reason);
+
+/* Have the owner look at the connection soon. */
+void web_socket_schedule(struct connection *connection);
+
+/* Give the connection up: it ends without a closing handshake. */
+void web_socket_expire(struct connection *connection);
+
+/* The loop's handlers (loop.h). */
+void web_socket_ready(void *handle, uint32_t events);
+void web_socket_overdue(void *handle);
+
+#endif

@@ -1,0 +1,133 @@
+#include "web_sockets.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "../connection.h"
+#include "../server.h"
+#include "frame.h"
+#include "loop.h"
+
+struct web_sockets *web_sockets_of(const struct connection *connection)
+{
+    return &connection->server->web_sockets;
+}
+
+/* Time */
+
+static void ping(struct connection *connection, int64_t now)
+{
+    struct web_socket *socket = &connection->web_socket;
+
+    pthread_mutex_lock(&socket->sender.mutex);
+    if (socket->sender.state == SENDER_OPEN) {
+        atomic_store(&socket->pinged_at, now);
+        sender_frame(&socket->sender, OPCODE_PING, 0, NULL, 0);
+    }
+    pthread_mutex_unlock(&socket->sender.mutex);
+}
+
+static void check_deadlines(struct connection *connection, int64_t now)
+{
+    const struct web_socket_limits *limits = &web_sockets_of(connection)->limits;
+    struct web_socket *socket = &connection->web_socket;
+    int64_t received = atomic_load_explicit(&socket->received_at, memory_order_relaxed);
+    int64_t pinged = atomic_load(&socket->pinged_at);
+    int64_t close_until = atomic_load(&socket->close_until);
+
+    if (atomic_load(&socket->expired)) {
+        web_socket_schedule(connection); /* again: there may have been no memory for it */
+    } else if (close_until != 0 && now >= close_until) {
+        web_socket_expire(connection);
+    } else if (close_until != 0) {
+        return;
+    } else if (pinged > received) {
+        if (now - pinged >= limits->ping_timeout)
+            web_socket_expire(connection);
+    } else if (limits->idle_timeout > 0 && now - received >= limits->idle_timeout) {
+        web_socket_close(connection, CLOSE_GOING_AWAY, "idle");
+    } else if (limits->ping_interval > 0 && now - received >= limits->ping_interval) {
+        ping(connection, now);
+    }
+}
+
+static void tick(void *context)
+{
+    struct web_sockets *sockets = context;
+    struct connection *connection;
+    int64_t now = loop_now();
+
+    pthread_mutex_lock(&sockets->mutex);
+    for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next)
+        check_deadlines(connection, now);
+    pthread_mutex_unlock(&sockets->mutex);
+}
+
+/* Start and stop */
+
+void web_sockets_init(struct web_sockets *sockets)
+{
+    pthread_condattr_t monotonic;
+
+    groups_init(&sockets->groups);
+    pthread_mutex_init(&sockets->mutex, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&sockets->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+void web_sockets_free(struct web_sockets *sockets)
+{
+    groups_free(&sockets->groups);
+    pthread_cond_destroy(&sockets->ended);
+    pthread_mutex_destroy(&sockets->mutex);
+    free(sockets->limits.origins);
+}
+
+bool web_sockets_start(struct web_sockets *sockets)
+{
+    const struct loop_handlers handlers = {web_socket_ready, web_socket_overdue, tick, sockets};
+    bool started;
+
+    pthread_mutex_lock(&sockets->mutex);
+    if (sockets->loop == NULL)
+        sockets->loop = loop_start(sockets->limits.threads, &handlers);
+    started = sockets->loop != NULL;
+    pthread_mutex_unlock(&sockets->mutex);
+    return started;
+}
+
+static void wait_for_ends(struct web_sockets *sockets, int milliseconds)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += milliseconds / 1000;
+    deadline.tv_nsec += milliseconds % 1000 * 1000000L;
+    if (deadline.tv_nsec >= 1000000000L) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000L;
+    }
+    while (sockets->count > 0 && pthread_cond_timedwait(&sockets->ended, &sockets->mutex, &deadline) == 0)
+        ;
+}
+
+void web_sockets_stop(struct web_sockets *sockets)
+{
+    struct connection *connection;
+
+    pthread_mutex_lock(&sockets->mutex);
+    sockets->stopping = true;
+    for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next)
+        web_socket_close(connection, CLOSE_GOING_AWAY, "the server stops");
+    wait_for_ends(sockets, sockets->limits.close_timeout);
+    for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next)
+        web_socket_expire(connection);
+    while (sockets->count > 0)
+        pthread_cond_wait(&sockets->ended, &sockets->mutex);
+    pthread_mutex_unlock(&sockets->mutex);
+    if (sockets->loop != NULL)
+        loop_stop(sockets->loop);
+    sockets->loop = NULL;
+}
