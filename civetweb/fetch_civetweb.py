@@ -32,10 +32,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-OLDEST_VERSION = (1, 15)
+OLDEST_VERSION = (1, 16)
 
 # Newest fixes first; a mirror may lack one file of one suite, so there is always a next one.
-SUITES = ("forky", "sid", "trixie", "bookworm")
+# Bookworm has 1.15, without the fixes for CVE-2025-55763 and CVE-2025-9648 that these have.
+SUITES = ("forky", "sid", "trixie")
 ATTEMPTS = 2
 
 # Upstream between 1.16 and 1.17, with the fixes that Debian's 1.16 carries as patches.
@@ -43,7 +44,7 @@ UPSTREAM_COMMIT = "3309a6ca"
 UPSTREAM_URL = f"https://github.com/civetweb/civetweb/archive/{UPSTREAM_COMMIT}.tar.gz"
 
 # Names under which a Debian archive appears in apt's configuration, beside SUITES.
-OTHER_SUITES = ("bullseye", "oldstable", "stable", "testing", "unstable")
+OTHER_SUITES = ("bookworm", "bullseye", "oldstable", "stable", "testing", "unstable")
 TRUST_FIELDS = ("Signed-By", "Trusted", "Check-Valid-Until")
 
 
@@ -174,7 +175,8 @@ def run(arguments: list[str], folder: Path) -> None:
     if result.returncode != 0:
         lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("E:", "dpkg-source: error"))]
-        said = (errors or lines or ["it said nothing"])[-1]
+        # The first error is the cause; without one, the last line says most.
+        said = (errors or lines[-1:] or ["it said nothing"])[0]
         raise FetchError(f"{arguments[0]} failed ({result.returncode}): {said}")
 
 

@@ -41,6 +41,11 @@ def free_port() -> int:
         return port
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to whatever it runs in the background: it ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Program:
     """A server program that runs."""
@@ -102,6 +107,7 @@ def running(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                preexec_fn=heed_interrupts,
             )
         program = Program(process, port, log, interrupt)
         try:

@@ -3,7 +3,7 @@
 
     bootstrap.py run     what building and running needs
     bootstrap.py test    and what the tests need beside that
-   bootstrap.py fuzz    or what fuzzing needs beside that
+    bootstrap.py fuzz    or what fuzzing needs beside that
 
 Something is missing when it cannot be found, whoever was to bring it; so a machine that has
 everything is never touched, and one that is no Debian is told what to install. Only the standard
@@ -81,10 +81,10 @@ RUN: dict[str, Probe] = {
     "zlib1g-dev": header("zlib.h"),
     "python3-dev": python_header,
     "python3-venv": venv,
+    "pkg-config": commands("pkg-config"),
 }
 TEST: dict[str, Probe] = {
     "clang": commands("clang", "clang++"),
-    "pkg-config": commands("pkg-config"),
     "curl": commands("curl"),
     "openssl": commands("openssl"),
     "chromium": commands("chromium"),

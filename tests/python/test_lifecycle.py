@@ -20,7 +20,7 @@ import alusus_http
 from alusus_http import http
 from alusus_http.errors import InvalidArgumentError
 from tests.python.serving import TEXT, respond, serving, start, until
-from tests.support import REPLY, free_port
+from tests.support import REPLY, free_port, heed_interrupts
 
 # How long a program may take that is asked to end: the server's own stop included.
 END = 10.0
@@ -149,6 +149,7 @@ def test_control_c_ends_the_wait_at_once() -> None:
         ],
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     with program:
         assert program.stdout is not None
