@@ -22,9 +22,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alusus_http/alusus_http_events.h"
+#include "clock.h"
 #include "connection.h"
 #include "errors.h"
 #include "events.h"
@@ -132,7 +132,7 @@ ah_event_queue *ah_open_event_queue(void)
         return NULL;
     }
     pthread_mutex_init(&queue->mutex, NULL);
-    pthread_cond_init(&queue->arrived, NULL);
+    clock_condition(&queue->arrived);
     return queue->handle;
 }
 
@@ -343,20 +343,6 @@ static void drop_waiting(struct event_queue *queue)
 
 /* Taking and answering */
 
-static struct timespec deadline_after(int32_t milliseconds)
-{
-    struct timespec deadline;
-
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += milliseconds / 1000;
-    deadline.tv_nsec += milliseconds % 1000 * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000L;
-    }
-    return deadline;
-}
-
 /* Sleep until there is an event to take, with the mutex; false when the time is over or the queue is
  * closed. */
 static bool await_event(struct event_queue *queue, const struct timespec *deadline)
@@ -375,7 +361,7 @@ static bool await_event(struct event_queue *queue, const struct timespec *deadli
             waited = deadline == NULL ? pthread_cond_wait(&queue->arrived, &queue->mutex)
                                       : pthread_cond_timedwait(&queue->arrived, &queue->mutex, deadline);
         } else {
-            struct timespec patience = deadline_after(PATIENCE_MS);
+            struct timespec patience = clock_after(PATIENCE_MS);
             uint64_t id = first->event.id;
 
             queue->watched = true;
@@ -400,7 +386,7 @@ int32_t ah_next_event(ah_event_queue *handle, int32_t timeout_ms, ah_event *even
     if (queue == NULL)
         return -1;
     if (timeout_ms >= 0)
-        deadline = deadline_after(timeout_ms);
+        deadline = clock_after(timeout_ms);
     pthread_mutex_lock(&queue->mutex);
     if (await_event(queue, timeout_ms >= 0 ? &deadline : NULL)) {
         struct call *call = queue->waiting.first;

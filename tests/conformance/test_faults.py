@@ -7,7 +7,6 @@ import resource
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -239,19 +238,6 @@ def test_two_thousand_idle_connections(servers: Servers) -> None:
 
 
 # Other ways to reach it
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a PEM file with a key and a certificate of 127.0.0.1."""
-    folder = tmp_path_factory.mktemp("certificate")
-    key, public, both = (folder / name for name in ("key.pem", "certificate.pem", "both.pem"))
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    command += " -addext subjectAltName=IP:127.0.0.1"
-    files: list[str | Path] = ["-keyout", key, "-out", public]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    both.write_bytes(key.read_bytes() + public.read_bytes())
-    return both
 
 
 BIG = os.urandom(3 << 20)

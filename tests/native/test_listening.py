@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,19 +17,6 @@ from tests.support import REPLY, Program, built, free_port, get, running
 def listening(port: int, *arguments: str | Path) -> AbstractContextManager[Program]:
     command = [built("tests/native/listening"), *arguments]
     return running(command, port, ready="^serving$")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a PEM file with a key and a certificate of 127.0.0.1."""
-    folder = tmp_path_factory.mktemp("certificate")
-    key, public, both = (folder / name for name in ("key.pem", "certificate.pem", "both.pem"))
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    command += " -addext subjectAltName=IP:127.0.0.1"
-    files: list[str | Path] = ["-keyout", key, "-out", public]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    both.write_bytes(key.read_bytes() + public.read_bytes())
-    return both
 
 
 def test_tls(certificate: Path) -> None:

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../errors.h"
 
 #define BATCH 64
@@ -53,27 +53,6 @@ struct loop {
     pthread_t threads[];
 };
 
-int64_t loop_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static struct timespec after(int milliseconds)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    time.tv_nsec += milliseconds * 1000000L;
-    if (time.tv_nsec >= 1000000000L) {
-        time.tv_sec++;
-        time.tv_nsec -= 1000000000L;
-    }
-    return time;
-}
-
 /* The next thing to handle, if this thread still leads: from the batch, then from the woken ones. */
 static bool claim(struct loop *loop, uint64_t turn, void **handle, uint32_t *events)
 {
@@ -100,7 +79,7 @@ static bool claim(struct loop *loop, uint64_t turn, void **handle, uint32_t *eve
 /* How long to wait for events: until the next tick, unless something is due at once. */
 static int patience(const struct loop *loop)
 {
-    int64_t left = loop->next_tick - loop_now();
+    int64_t left = loop->next_tick - clock_now();
 
     return left < 0 || loop->woken.count > 0 ? 0 : (int)left;
 }
@@ -140,9 +119,9 @@ static bool wait_for_events(struct loop *loop, uint64_t turn)
     emptied = loop->due; /* all claimed, or this thread would not wait */
     loop->due = loop->woken;
     loop->woken = emptied;
-    tick = loop_now() >= loop->next_tick;
+    tick = clock_now() >= loop->next_tick;
     if (tick)
-        loop->next_tick = loop_now() + LOOP_TICK_MS;
+        loop->next_tick = clock_now() + LOOP_TICK_MS;
     if ((loop->batch_size > 0 || loop->due.count > 0) && loop->standby_sleeps)
         pthread_cond_signal(&loop->standby);
     leads = !loop->stopping;
@@ -171,7 +150,7 @@ static uint64_t stand_by(struct loop *loop)
     bool was_waiting = false;
 
     while (!loop->stopping) {
-        struct timespec deadline = after(LOOP_PATIENCE_MS);
+        struct timespec deadline = clock_after(LOOP_PATIENCE_MS);
 
         /* A leader with nothing to do needs no watching, until it wakes us. One that gets events all
          * the time is watched by the clock, so that it need not wake us for each. */
@@ -307,7 +286,6 @@ struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
 {
     struct loop *loop = calloc(1, sizeof *loop + (size_t)max_threads * sizeof *loop->threads);
     struct epoll_event wakeup = {.events = EPOLLIN};
-    pthread_condattr_t monotonic;
     int error = 0, i;
 
     if (loop == NULL) {
@@ -316,13 +294,10 @@ struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
     }
     loop->handlers = *handlers;
     loop->max_threads = max_threads;
-    loop->next_tick = loop_now() + LOOP_TICK_MS;
+    loop->next_tick = clock_now() + LOOP_TICK_MS;
     pthread_mutex_init(&loop->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&loop->standby, &monotonic);
+    clock_condition(&loop->standby);
     pthread_cond_init(&loop->rest, NULL);
-    pthread_condattr_destroy(&monotonic);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll < 0 || loop->wakeup < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wakeup, &wakeup) != 0) {

@@ -45,7 +45,4 @@ bool loop_wake(struct loop *loop, void *handle);
 /* End the threads, when their handlers have returned. Not from one of them. */
 void loop_stop(struct loop *loop);
 
-/* Milliseconds of a clock that only goes forward. */
-int64_t loop_now(void);
-
 #endif

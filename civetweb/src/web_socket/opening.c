@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../civetweb_internal.h"
+#include "../clock.h"
 #include "../connection.h"
 #include "../server.h"
 #include "frame.h"
@@ -145,7 +146,7 @@ bool web_socket_open(struct connection *connection, const struct web_socket_rout
     statistics_add(&sockets->statistics, OPENED, 1);
     statistics_add(&sockets->statistics, OPEN_NOW, 1);
     transport_open(&socket->sender.transport, descriptor, tls);
-    atomic_store(&socket->received_at, loop_now());
+    atomic_store(&socket->received_at, clock_now());
 
     /* In the list before it is open: whoever knows the handle may write then, and a failed write ends it. */
     pthread_mutex_lock(&sockets->mutex);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "../clock.h"
 #include "../connection.h"
 #include "../handles.h"
 #include "../server.h"
@@ -23,7 +24,7 @@ void web_socket_begin_close(struct connection *connection, const void *payload, 
 
     if (socket->sender.state != SENDER_OPEN)
         return;
-    atomic_store(&socket->close_until, loop_now() + web_sockets_of(connection)->limits.close_timeout);
+    atomic_store(&socket->close_until, clock_now() + web_sockets_of(connection)->limits.close_timeout);
     sender_close(&socket->sender, payload, size);
 }
 
@@ -98,7 +99,7 @@ static void end(struct connection *connection)
     statistics_add(&sockets->statistics, OPEN_NOW, -1);
     statistics_add_closed(&sockets->statistics, state == SENDER_OPEN ? CLOSE_ABNORMAL : socket->sender.close_code);
     if (atomic_load(&socket->close_until) == 0)
-        atomic_store(&socket->close_until, loop_now() + sockets->limits.close_timeout);
+        atomic_store(&socket->close_until, clock_now() + sockets->limits.close_timeout);
     receiver_free(&socket->receiver);
     if (socket->route->close == NULL || !socket->announced)
         return;
@@ -251,7 +252,7 @@ static bool read_input(struct connection *connection, bool to_end)
             socket->peer_ended = true;
             return false;
         }
-        atomic_store_explicit(&socket->received_at, loop_now(), memory_order_relaxed);
+        atomic_store_explicit(&socket->received_at, clock_now(), memory_order_relaxed);
         consume(connection, (struct bytes){buffer, (size_t)count});
         /* A socket that gave less than was asked for is empty; the edge tells when it is not. But the end
          * of the stream behind these bytes has no other edge than theirs. */
@@ -335,7 +336,7 @@ static void finish(struct connection *connection)
 void web_socket_ready(void *handle, uint32_t events)
 {
     struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
-    unsigned work = WORK_CHECK | WORK_BUSY, expected;
+    unsigned work = WORK_BUSY, expected;
     bool ended;
 
     if (connection == NULL)

@@ -27,8 +27,7 @@ enum work {
     WORK_BUSY = 1,
     WORK_READ = 2,  /* the socket may have bytes */
     WORK_WRITE = 4, /* the socket may take bytes */
-    WORK_CHECK = 8, /* look at `expired` and `lost` */
-    WORK_END = 16,  /* the peer may have sent its last byte: read until that shows */
+    WORK_END = 8,   /* the peer may have sent its last byte: read until that shows */
 };
 
 struct web_socket {
@@ -52,7 +51,7 @@ struct web_socket {
     struct sender sender;
     struct mailbox mailbox;
 
-    /* Anybody's: milliseconds of loop_now(). */
+    /* Anybody's: milliseconds of clock_now(). */
     _Atomic int64_t received_at; /* the last bytes */
     _Atomic int64_t pinged_at;   /* the ping that waits for an answer; 0: none does */
     _Atomic int64_t close_until; /* when a closing handshake is given up; 0: none has begun */

@@ -1,8 +1,8 @@
 #include "web_sockets.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "../clock.h"
 #include "../connection.h"
 #include "../server.h"
 #include "frame.h"
@@ -55,7 +55,7 @@ static void tick(void *context)
 {
     struct web_sockets *sockets = context;
     struct connection *connection;
-    int64_t now = loop_now();
+    int64_t now = clock_now();
 
     pthread_mutex_lock(&sockets->mutex);
     for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next)
@@ -67,14 +67,9 @@ static void tick(void *context)
 
 void web_sockets_init(struct web_sockets *sockets)
 {
-    pthread_condattr_t monotonic;
-
     groups_init(&sockets->groups);
     pthread_mutex_init(&sockets->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&sockets->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition(&sockets->ended);
 }
 
 void web_sockets_free(struct web_sockets *sockets)
@@ -100,15 +95,8 @@ bool web_sockets_start(struct web_sockets *sockets)
 
 static void wait_for_ends(struct web_sockets *sockets, int milliseconds)
 {
-    struct timespec deadline;
+    struct timespec deadline = clock_after(milliseconds);
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += milliseconds / 1000;
-    deadline.tv_nsec += milliseconds % 1000 * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000L;
-    }
     while (sockets->count > 0 && pthread_cond_timedwait(&sockets->ended, &sockets->mutex, &deadline) == 0)
         ;
 }
