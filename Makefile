@@ -15,7 +15,7 @@ alusus_package := dist/Alusus/Http@$(shell cat VERSION)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: run test gen gen-check docs lint native sanitized threads stress fuzz bench bench-codegen package install-alusus wheel clean \
-        library system-run system-test system-fuzz
+        library system-run system-test system-fuzz system-bench
 
 run: library
 	$(bin)/python examples/python/chat.py --port $(PORT)
@@ -41,29 +41,36 @@ native: library
 sanitized: build/asan/build.ninja .venv/dev
 	cmake --build --preset asan
 	ctest --preset asan
-	ALUSUS_HTTP_BUILD=$(CURDIR)/build/asan $(bin)/python -m pytest --quiet tests/native
+	ALUSUS_HTTP_BUILD=$(CURDIR)/build/asan $(bin)/python -m pytest --quiet tests/native tests/safety
 
 threads: build/tsan/build.ninja
 	cmake --build --preset tsan
 	ctest --preset tsan
 
-stress: build/asan/build.ninja build/tsan/build.ninja
-	cmake --build --preset asan --target test_stress
+stress: library .venv/dev build/asan/build.ninja build/tsan/build.ninja
+	cmake --build --preset asan --target test_stress test_polled
 	build/asan/tests/stress/test_stress $(SECONDS)
-	cmake --build --preset tsan --target test_stress
+	build/asan/tests/stress/test_polled $(SECONDS)
+	cmake --build --preset tsan --target test_stress test_polled
 	TSAN_OPTIONS=suppressions=tests/native/tsan.supp build/tsan/tests/stress/test_stress $(SECONDS)
+	TSAN_OPTIONS=suppressions=tests/native/tsan.supp build/tsan/tests/stress/test_polled $(SECONDS)
+	build/release/tests/stress/test_churn $(SECONDS)
+	IDLE_CONNECTIONS=20000 $(bin)/python -m pytest --capture=no tests/conformance/test_faults.py -k idle_connections
 
 fuzz: system-fuzz build/fuzz/build.ninja
 	cmake --build --preset fuzz
-	for target in handshake receiver inflate; do \
+	for target in handshake receiver inflate form http response; do \
 		mkdir -p build/fuzz/found/$$target && \
 		build/fuzz/tests/fuzz/fuzz_$$target -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+			$$(ls tests/fuzz/$$target.dict 2> /dev/null | sed s/^/-dict=/) \
 			-artifact_prefix=build/fuzz/found/ build/fuzz/found/$$target tests/fuzz/corpus/$$target || exit 1; \
 	done
 
-bench: library build/bench-venv/installed
+bench: system-bench library build/bench-venv/installed
 	cmake --build --preset release --target bench-programs
 	$(bin)/python bench/run.py
+	$(bin)/python bench/http_requests.py
+	$(bin)/python bench/hosting.py
 
 bench-codegen: .venv/dev
 	$(bin)/python bench/codegen.py
@@ -119,3 +126,6 @@ system-test:
 
 system-fuzz:
 	@$(PYTHON) tools/bootstrap.py fuzz
+
+system-bench:
+	@$(PYTHON) tools/bootstrap.py bench

@@ -48,10 +48,19 @@ def program(name: str) -> Command:
     return lambda port: [PROGRAMS / name, str(port)]
 
 
+HIGH_LEVEL = ("object", "function", "loop-object", "async-object", "async-function")
+
+
+def high_level(kind: str) -> Command:
+    """Return the command of an echo of alusus_http.Server."""
+    return lambda port: [sys.executable, ROOT / "bench/ah_server.py", kind, str(port)]
+
+
 ECHOES: dict[str, Command] = {
     "civetweb": program("civetweb-echo"),
     "native": program("ah-echo"),
     "python": lambda port: [sys.executable, "-m", "alusus_http", "echo", "--port", str(port)],
+    **{kind: high_level(kind) for kind in HIGH_LEVEL},
     "picows": peer("picows_echo"),
     "websockets": peer("websockets_echo"),
     "aiohttp": peer("aiohttp_echo"),
@@ -62,6 +71,7 @@ BROADCASTS: dict[str, Command] = {
     "python": lambda port: [sys.executable, ROOT / "bench/ah_broadcast.py", str(port)],
     "websockets": peer("websockets_broadcast"),
 }
+OURS = ("native", "civetweb", "python", *HIGH_LEVEL)
 # CivetWeb holds a connection for each of its threads, of which civetweb_echo.c has 260; socketify
 # takes milliseconds to open one.
 MOST_IDLE = {"civetweb": 250, "socketify": 2000}
@@ -90,6 +100,7 @@ GOALS: dict[tuple[str, str], dict[str, float]] = {
     ("native", "civetweb"): {"1x1": 1, "64x1": 2.5, "64x8": 6, "250x1": 2, "8x64KiB": 1.3},
     ("python", "picows"): {"1x1": 1, "64x1": 1, "64x8": 3, "250x1": 1.2, "8x64KiB": 1},
     ("python", "websockets"): {"64x1": 2, "64x8": 2, "250x1": 2},
+    **{(kind, peer): {} for kind in HIGH_LEVEL for peer in ("picows", "websockets")},
 }
 BROADCAST_GOALS: dict[tuple[str, str], float] = {
     ("native", "websockets"): 3,
@@ -394,7 +405,7 @@ def measure_idle(connections: int, names: Sequence[str]) -> None:
 
 def installed(name: str) -> bool:
     """Return whether what a server needs is there."""
-    if name in ("native", "civetweb", "python"):
+    if name in OURS:
         return True
     if not PEERS_PYTHON.exists():
         return False

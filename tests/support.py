@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -159,6 +160,17 @@ def web_socket(server: Program, path: str) -> Iterator[ClientConnection]:
             else:
                 break
         yield client
+
+
+def trust_for_threads(certificate: Path) -> ssl.SSLContext:
+    """Trust a certificate, in a client that reads in one thread and writes in another.
+
+    Python lets both use OpenSSL at once, and what is written while a session ticket of TLS 1.3 is
+    read may never be sent. In TLS 1.2 nothing of the kind comes behind the handshake.
+    """
+    trust = ssl.create_default_context(cafile=str(certificate))
+    trust.maximum_version = ssl.TLSVersion.TLSv1_2
+    return trust
 
 
 def exchange(port: int, request: bytes) -> bytes:

@@ -4,6 +4,7 @@
     bootstrap.py run     what building and running needs
     bootstrap.py test    and what the tests need beside that
     bootstrap.py fuzz    or what fuzzing needs beside that
+    bootstrap.py bench   or what measuring needs beside that
 
 Something is missing when it cannot be found, whoever was to bring it; so a machine that has
 everything is never touched, and one that is no Debian is told what to install. Only the standard
@@ -94,7 +95,15 @@ FUZZ: dict[str, Probe] = {
     "clang": commands("clang"),
     "libclang-rt-dev": fuzzer,
 }
-NEEDED = {"run": RUN, "test": {**RUN, **TEST}, "fuzz": {**RUN, **FUZZ}}
+BENCH: dict[str, Probe] = {
+    "wrk": commands("wrk"),
+}
+NEEDED = {
+    "run": RUN,
+    "test": {**RUN, **TEST},
+    "fuzz": {**RUN, **FUZZ},
+    "bench": {**RUN, **BENCH},
+}
 
 
 def install(packages: list[str]) -> None:

@@ -17,14 +17,21 @@ typedef enum ah_error_code {
     AH_ERROR_NO_MEMORY,
     AH_ERROR_SYSTEM,
     AH_ERROR_QUEUE_FULL,
+    AH_ERROR_TOO_LARGE,
+    AH_ERROR_MALFORMED,
+    AH_ERROR_CONNECT_FAILED,
+    AH_ERROR_TIMED_OUT,
     ...
 } ah_error_code;
 
 typedef struct ah_context ah_context;
 typedef struct ah_connection ah_connection;
+typedef struct ah_client ah_client;
 typedef struct ah_event_queue ah_event_queue;
 
 typedef int32_t (*ah_request_callback)(ah_connection *connection);
+typedef int32_t (*ah_request_handler_callback)(ah_connection *connection, void *user_data);
+typedef int32_t (*ah_authorization_callback)(ah_connection *connection, void *user_data);
 typedef int32_t (*ah_web_socket_connect_callback)(ah_connection *connection, void *user_data);
 typedef void (*ah_web_socket_ready_callback)(ah_connection *connection, void *user_data);
 typedef int32_t (*ah_web_socket_data_callback)(ah_connection *connection, int32_t bits, const char *data, int32_t data_len, void *user_data);
@@ -72,6 +79,26 @@ typedef struct ah_request_info {
     ah_header http_headers[64];
 } ah_request_info;
 
+typedef struct ah_connection_info {
+    int64_t age;
+    int64_t requests;
+    int64_t bytes_received;
+    int64_t bytes_sent;
+    const char *tls_version;
+    const char *tls_cipher;
+    const char *tls_server_name;
+    const char *client_subject;
+    const char *client_issuer;
+    const char *client_serial;
+    const char *client_fingerprint;
+} ah_connection_info;
+
+typedef struct ah_form_field {
+    const char *name;
+    const char *file_name;
+    const char *mime_type;
+} ah_form_field;
+
 typedef struct ah_callbacks {
     ah_request_callback begin_request;
     ah_end_request_callback end_request;
@@ -93,6 +120,50 @@ typedef struct ah_callbacks {
     ah_init_connection_callback init_connection;
 } ah_callbacks;
 
+typedef struct ah_server_option {
+    const char *name;
+    const char *kind;
+    const char *default_value;
+} ah_server_option;
+
+typedef struct ah_server_port {
+    int32_t port;
+    int32_t is_ssl;
+    int32_t is_redirect;
+    int32_t is_ipv6;
+} ah_server_port;
+
+typedef struct ah_server_statistics {
+    int64_t uptime;
+    int64_t workers;
+    int64_t workers_busy;
+    int64_t connections_waiting;
+    int64_t connections_open;
+    int64_t connections_accepted;
+    int64_t requests;
+    int64_t informational;
+    int64_t successful;
+    int64_t redirected;
+    int64_t client_errors;
+    int64_t server_errors;
+    int64_t bytes_received;
+    int64_t bytes_sent;
+} ah_server_statistics;
+
+typedef struct ah_library_info {
+    const char *version;
+    const char *civetweb;
+    const char *open_ssl;
+    const char *zlib;
+    int32_t has_files;
+    int32_t has_tls;
+    int32_t has_cgi;
+    int32_t has_ipv6;
+    int32_t has_web_socket;
+    int32_t has_compression;
+    int32_t has_unix_sockets;
+} ah_library_info;
+
 typedef struct ah_web_socket_statistics {
     int64_t open;
     int64_t opened;
@@ -110,11 +181,46 @@ typedef struct ah_web_socket_statistics {
     int64_t closed_otherwise;
 } ah_web_socket_statistics;
 
+typedef struct ah_response_info {
+    int32_t status_code;
+    const char *status_text;
+    const char *http_version;
+    int64_t content_length;
+    int32_t number_headers;
+    ah_header http_headers[64];
+} ah_response_info;
+
 const ah_request_info *ah_get_request_info(ah_connection *connection);
 const char *ah_get_header(ah_connection *connection, const char *name);
 int32_t ah_read(ah_connection *connection, void *buffer, int32_t buffer_size);
+int64_t ah_store_body(ah_connection *connection, const char *directory, const char *file_name, int64_t max_size);
+ah_context *ah_get_context(ah_connection *connection);
+int32_t ah_set_connection_data(ah_connection *connection, void *conn_data);
+const ah_connection_info *ah_get_connection_info(ah_connection *connection);
 int32_t ah_write(ah_connection *connection, const char *buffer, int32_t buffer_size);
 int32_t ah_print(ah_connection *connection, const char *format, ...);
+int32_t ah_get_cookie(const char *cookies, const char *name, char *out, uint64_t out_size);
+int32_t ah_get_variable(const char *data, int32_t data_size, const char *name, char *out, int32_t out_size);
+int32_t ah_respond(ah_connection *connection, int32_t status, const char *mime_type, const char *body, size_t body_len);
+int32_t ah_start_response(ah_connection *connection, int32_t status);
+int32_t ah_add_response_header(ah_connection *connection, const char *name, const char *value);
+int32_t ah_send_response_headers(ah_connection *connection);
+int32_t ah_send_chunk(ah_connection *connection, const char *data, size_t data_len);
+int32_t ah_send_error(ah_connection *connection, int32_t status, const char *message);
+int32_t ah_send_redirect(ah_connection *connection, const char *uri, int32_t status);
+void ah_send_file(ah_connection *connection, const char *file_name);
+void ah_send_file_of_type(ah_connection *connection, const char *file_name, const char *mime);
+const char *ah_get_mime_type(const char *file_name);
+int32_t ah_encode_url(const char *text, char *out, int32_t out_size);
+int32_t ah_decode_url(const char *text, int32_t text_len, char *out, int32_t out_size, int32_t is_form);
+int32_t ah_set_form_limits(ah_connection *connection, int32_t max_fields, int64_t max_field_size, int64_t max_file_size, int64_t max_size);
+const ah_form_field *ah_next_form_field(ah_connection *connection);
+int32_t ah_read_form_field(ah_connection *connection, void *buffer, int32_t buffer_size);
+int64_t ah_store_form_field(ah_connection *connection, const char *directory, const char *file_name);
+int32_t ah_set_password(const char *file_name, const char *domain, const char *user, const char *password);
+int32_t ah_set_password_hash(const char *file_name, const char *domain, const char *user, const char *ha1);
+int32_t ah_check_authentication(ah_connection *connection, const char *domain, const char *file_name);
+int32_t ah_send_authentication_request(ah_connection *connection, const char *domain);
 ah_context *ah_start_server(const ah_callbacks *callbacks, void *user_data, const char *const *options);
 ah_context *ah_start_server_with_arguments(ah_request_callback callback, void *user_data, int32_t opts_count, ...);
 ah_context *ah_start_server_with_arguments_no_data(ah_request_callback callback, int32_t opts_count, ...);
@@ -122,20 +228,35 @@ ah_context *ah_start_server_on_port(ah_request_callback callback, void *user_dat
 ah_context *ah_start_server_with_options(ah_request_callback callback, void *user_data, const char *const *options, intptr_t options_count);
 void ah_stop_server(ah_context *context);
 const char *ah_last_error(void);
+int32_t ah_get_valid_options(ah_server_option *options, int32_t capacity);
+const char *ah_get_server_option(ah_context *context, const char *name);
+int32_t ah_get_server_ports(ah_context *context, ah_server_port *ports, int32_t capacity);
+int32_t ah_get_server_port(ah_context *context);
+const ah_server_statistics *ah_get_server_statistics(ah_context *context);
+const ah_library_info *ah_get_library_info(void);
+void *ah_get_user_data(ah_context *context);
+int32_t ah_start_domain(ah_context *context, const char *const *options);
+int32_t ah_start_domain_with_options(ah_context *context, const char *const *options, intptr_t options_count);
+int32_t ah_reload_certificates(ah_context *context);
+void ah_set_request_handler(ah_context *context, const char *uri, ah_request_handler_callback handler, void *user_data);
+void ah_set_auth_handler(ah_context *context, const char *uri, ah_authorization_callback handler, void *user_data);
 void ah_set_web_socket_handler(ah_context *context, const char *uri, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
 void ah_set_web_socket_message_handler(ah_context *context, const char *uri, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_message_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
 void ah_set_web_socket_handler_with_subprotocols(ah_context *context, const char *uri, const char *const *subprotocols, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
 void ah_set_web_socket_message_handler_with_subprotocols(ah_context *context, const char *uri, const char *const *subprotocols, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_message_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
+int32_t ah_set_web_socket_answer(ah_connection *connection, const char *subprotocol, const char *headers);
 int32_t ah_write_web_socket(ah_connection *connection, int32_t opcode, const char *data, int32_t data_len);
 int32_t ah_write_web_socket_text(ah_connection *connection, const char *data, int32_t data_len);
 int32_t ah_write_web_socket_binary(ah_connection *connection, const char *data, int32_t data_len);
 int32_t ah_write_to_web_socket(ah_connection *connection, int32_t opcode, const char *data, size_t data_len);
+int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t opcode, const char *data, size_t data_len, int32_t timeout_ms);
 int32_t ah_write_text_to_web_socket(ah_connection *connection, const char *data, size_t data_len);
 int32_t ah_write_string_to_web_socket(ah_connection *connection, const char *data);
 int32_t ah_write_binary_to_web_socket(ah_connection *connection, const char *data, size_t data_len);
 int32_t ah_close_web_socket(ah_connection *connection);
 int32_t ah_close_web_socket_with_reason(ah_connection *connection, int32_t code, const char *reason);
 const char *ah_get_subprotocol(ah_connection *connection);
+int32_t ah_get_close_code(ah_connection *connection);
 int64_t ah_get_queued_bytes(ah_connection *connection);
 int32_t ah_is_web_socket_open(ah_connection *connection);
 int32_t ah_join_group(ah_connection *connection, const char *name);
@@ -145,6 +266,14 @@ int32_t ah_write_text_to_group(ah_context *context, const char *name, const char
 int32_t ah_write_binary_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
 int32_t ah_write_to_others_in_group(ah_connection *connection, const char *name, int32_t opcode, const char *data, size_t data_len);
 const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context);
+ah_client *ah_start_client(const char *const *options);
+ah_client *ah_start_client_with_options(const char *const *options, intptr_t options_count);
+void ah_stop_client(ah_client *client);
+ah_connection *ah_connect_web_socket(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler, ah_web_socket_message_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data, const char *const *subprotocols, const char *const *headers);
+ah_connection *ah_connect_web_socket_with_data_handler(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data, const char *const *subprotocols, const char *const *headers);
+const ah_response_info *ah_get_response_info(ah_connection *connection);
+ah_connection *ah_send_request(ah_client *client, const char *method, const char *url, const char *const *headers, const char *body, size_t body_len);
+void ah_close_connection(ah_connection *connection);
 int32_t ah_last_error_code(void);
 const char *ah_version(void);
 const char *ah_civetweb_version(void);
@@ -156,6 +285,8 @@ uint64_t ah_contract_entry(int32_t index);
 
 typedef enum ah_event_kind {
     AH_EVENT_REQUEST,
+    AH_EVENT_REQUEST_HANDLER,
+    AH_EVENT_AUTHORIZATION,
     AH_EVENT_WEB_SOCKET_CONNECT,
     AH_EVENT_WEB_SOCKET_READY,
     AH_EVENT_WEB_SOCKET_MESSAGE,
@@ -177,6 +308,7 @@ typedef enum ah_event_kind {
     AH_EVENT_INIT_THREAD,
     AH_EVENT_EXIT_THREAD,
     AH_EVENT_INIT_CONNECTION,
+    AH_EVENT_EXCHANGE,
     ...
 } ah_event_kind;
 
@@ -189,6 +321,12 @@ typedef struct ah_event {
         struct {
             ah_connection *connection;
         } request;
+        struct {
+            ah_connection *connection;
+        } request_handler;
+        struct {
+            ah_connection *connection;
+        } authorization;
         struct {
             ah_connection *connection;
         } web_socket_connect;
@@ -268,15 +406,29 @@ typedef struct ah_event {
             ah_connection *connection;
             void **conn_data;
         } init_connection;
+        struct {
+            ah_connection *connection;
+            uint64_t exchange;
+            int32_t what;
+            int32_t flags;
+            const char *data;
+            size_t data_len;
+            size_t head_size;
+        } exchange;
     } arguments;
 } ah_event;
 
 ah_event_queue *ah_open_event_queue(void);
 void *ah_event_receiver(ah_event_queue *queue, uint64_t receiver);
-int32_t ah_next_event(ah_event_queue *queue, int32_t timeout_ms, ah_event *event);
-int32_t ah_answer_event(ah_event_queue *queue, uint64_t id, int32_t result);
+#define AH_EVENT_COPIED ...
+int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_event *events, int32_t capacity,
+                       void *memory, size_t memory_size);
+int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
+int32_t ah_event_queue_descriptor(ah_event_queue *queue);
 void ah_close_event_queue(ah_event_queue *queue);
 int32_t ah_post_request(ah_connection *connection);
+int32_t ah_post_request_handler(ah_connection *connection, void *user_data);
+int32_t ah_post_authorization(ah_connection *connection, void *user_data);
 int32_t ah_post_web_socket_connect(ah_connection *connection, void *user_data);
 void ah_post_web_socket_ready(ah_connection *connection, void *user_data);
 int32_t ah_post_web_socket_message(ah_connection *connection, int32_t opcode, const char *data, size_t data_len, void *user_data);
@@ -298,3 +450,23 @@ void ah_post_exit_context(ah_context *context);
 void ah_post_init_thread(ah_context *context, int32_t thread_type);
 void ah_post_exit_thread(ah_context *context, int32_t thread_type, void *thread_ptr);
 int32_t ah_post_init_connection(ah_connection *connection, void **conn_data);
+
+typedef enum ah_exchange_event {
+    AH_EXCHANGE_REQUEST,
+    AH_EXCHANGE_BODY,
+    AH_EXCHANGE_WRITTEN,
+    AH_EXCHANGE_GONE,
+    ...
+} ah_exchange_event;
+
+typedef enum ah_exchange_flags {
+    AH_EXCHANGE_KEEPS_ALIVE,
+    AH_EXCHANGE_MORE_BODY,
+    AH_EXCHANGE_EXPECTS_CONTINUE,
+    ...
+} ah_exchange_flags;
+
+int32_t ah_post_exchange(ah_connection *connection);
+int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, const char *data, size_t size, int32_t status);
+int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
+int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);

@@ -1,26 +1,41 @@
 """The driver of callbacks: how a Python callable comes to answer a call of the server's.
 
-C never calls into Python. It posts events; threads of this module ask for them and answer:
+C never calls into Python. It posts events; Python asks for them and answers:
 
 1. `http.start_server` and `http.set_web_socket_handler` hand their callables to a `Registration`.
    In place of each callable, C gets the library's function `ah_post_<event>`, and as user data a
    receiver, which leads back to the registration.
-2. A client does something. The server's worker thread calls `ah_post_<event>`, which puts the
-   call into the server's queue and waits for the answer.
-3. A thread in `Server._take` waits in `ah_next_event`, without the interpreter's lock, and takes
-   the event. When no other thread is left to wait, it starts one first.
-4. The event's receiver gives the registration, its kind the callable and the `Event` that reads
-   the arguments out of C's memory: handles are wrapped, texts decoded, data copied.
-5. The callable runs, with nothing of C's below it on the stack. What it raises is logged at once
-   and kept, and the answer is then the value that the spec gives for a callback that fails.
-6. `ah_answer_event` takes the answer back to the worker of step 2, which returns it to the server.
-   From here on, the memory of the arguments is C's again.
-7. `http.stop_server` waits for all workers, closes the queue, which ends the threads, lets go of
+2. A client does something. For a request, a worker thread of the server calls `ah_post_<event>`,
+   which puts the call into the server's queue and waits for the answer. For an open WebSocket
+   nobody waits: step 3 reads its socket, too.
+3. A polling thread calls `ah_next_events`, without the interpreter's lock, and gets a batch of
+   events. `_polling` makes runs of them: a call of a worker's, or what one WebSocket has got, in
+   order. The receiver of an event gives the registration, its kind the callable and the `Event`
+   that reads the arguments out of C's memory: handles are wrapped, texts decoded, data copied.
+4. The callables run, run by run, with nothing of C's below them on the stack. What one raises is
+   logged at once and kept, and its answer is then the value that the spec gives for a callback
+   that fails. What they write to WebSockets, C gathers.
+5. `ah_answer_events` takes a worker's answer back to it at once, and tells for the WebSockets of a
+   batch together that they may have more. The next `ah_next_events` sends what was gathered.
+6. `http.stop_server` waits for all workers, closes the queue, which ends the polling, lets go of
    the callables, and raises what the first failed callable raised.
 
-For an open WebSocket nobody waits in step 2: its events stay in order, each is given out when the
-one before it has been answered, and answering a message with 0 closes the WebSocket. So the calls
-of one connection never overlap; those of different connections do.
+So the calls of one connection never overlap; those of different connections do, when a callable
+blocks. Who polls is a `_polling.Poller`: by default threads, or the loop of asyncio for what is
+started within `polled_by`:
+
+    loop = asyncio.get_running_loop()
+    with _driver.polled_by(lambda: _polling.Asyncio(loop)):
+        context = http.start_server(...)
+    ...
+    await _driver.stop_in_loop(context)
+
+Then all callables run on the loop's thread, and there is no other thread of Python's. They are
+plain functions with the arguments that `http` says, and are to return soon: one that has to wait
+creates a task and returns. What tasks write to WebSockets in the turn of the loop that follows a
+batch is gathered with what the callables write. A callback that would run on the very thread that
+starts the server, such as `init_context`, is not called: whoever needs it starts the server in
+another thread (`asyncio.to_thread`).
 """
 
 from __future__ import annotations
@@ -29,7 +44,8 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
@@ -37,19 +53,19 @@ from typing import TypeAlias
 from . import _marshal
 from ._library import ffi, lib
 from ._marshal import CData
+from ._polling import Later, Poller, Run, Threads
 from .errors import ConnectionClosedError, InvalidHandleError
 from .native import NativeCallback
 
-# How many threads a server keeps waiting for events. It has more while all of them are busy, so
-# that a callable that blocks, or one whose calls make C log through another callable, holds up
-# nobody: as many as there are workers to post. Eight take a burst of requests without starting
-# threads; those beyond end when they are done.
-_KEPT_THREADS = 8
-
-_FOREVER = -1  # as a timeout of ah_next_event
-
 Handler: TypeAlias = Callable[..., object] | NativeCallback | None
 ReadArguments: TypeAlias = Callable[[CData, object], tuple[object, ...]]
+
+_MAILED = (
+    lib.AH_EVENT_WEB_SOCKET_READY,
+    lib.AH_EVENT_WEB_SOCKET_MESSAGE,
+    lib.AH_EVENT_WEB_SOCKET_CLOSE,
+)
+_LARGEST = 2**31 - 1  # that a callback may answer with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +77,8 @@ class Event:
     post: CData  # the C function that stands in for a callable
     arguments: ReadArguments
     on_failure: int | None  # None where the callback returns nothing
+    mailed: bool  # it is of an open WebSocket
+    awaited: bool  # a worker waits for the answer
 
 
 def event(kind: int, post: str, on_failure: int | None = None) -> Callable[[ReadArguments], Event]:
@@ -68,9 +86,22 @@ def event(kind: int, post: str, on_failure: int | None = None) -> Callable[[Read
 
     def make(arguments: ReadArguments) -> Event:
         name = arguments.__name__.removeprefix("_on_")
-        return Event(name, kind, ffi.addressof(lib, post), arguments, on_failure)
+        mailed = kind in _MAILED
+        return Event(
+            name,
+            kind,
+            ffi.addressof(lib, post),
+            arguments,
+            on_failure,
+            mailed,
+            not mailed and kind != lib.AH_EVENT_EXCHANGE,
+        )
 
     return make
+
+
+def _nothing(*arguments: object) -> None:
+    """Stand in for a handler that was not given."""
 
 
 class Registration:
@@ -101,12 +132,16 @@ class Registration:
                     f"{e.name}: expected a callable or a NativeCallback, "
                     f"got {type(handler).__name__}"
                 )
+        self.ends_with_web_socket = False  # it is for one, and let go of at its end
         # What C keeps as user data; `Server.register` puts the receiver here.
         self.pointer = ffi.cast("void *", user_data or 0) if self.native else ffi.NULL
 
     def function(self, e: Event) -> CData:
         """The function pointer that C gets for a handler; null where none was given."""
         handler = self._handlers.get(e)
+        if handler is None and self.by_kind and e.kind == lib.AH_EVENT_WEB_SOCKET_CLOSE:
+            self.by_kind[e.kind] = (e, _nothing)  # for then its Connection is forgotten
+            return e.post
         if handler is None:
             return ffi.NULL
         if isinstance(handler, NativeCallback):
@@ -125,27 +160,33 @@ _registrations: dict[int, Registration] = {}
 
 
 class Server:
-    """The events of one server, the threads that answer them, and what went wrong on them."""
+    """The events of one server, what answers them, and what went wrong."""
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(
+        self, registration: Registration, poller: Poller, end: Callable[[CData], None]
+    ) -> None:
         self.handlers = registration  # of the callbacks that the server was started with
+        self._end = end  # the library's function that stops it
         self.stopped = threading.Event()
+        self.poller = poller
+        self.queue = _marshal.checked_pointer(lib.ah_open_event_queue())
+        # What an event names: the handlers by their receiver, and the open WebSockets.
+        self.registrations: dict[int, Registration] = {}
+        self.connections: dict[int, object] = {}
         self._context: CData = ffi.NULL
-        self._receivers: dict[int, Registration] = {}
         self._numbers = count(1)
-        # Events whose callables run, with the answers that they get if the interpreter ends.
+        # Events for which workers wait, with the answers that they get if the interpreter ends, and
+        # those that are answered later, with the last ones of their runs.
         self._running: dict[int, int] = {}
+        self._held: dict[int, int] = {}
         self._ending = False
-        self._lock = threading.Lock()  # guards the four below
-        self._threads: set[threading.Thread] = set()
-        self._waiting = 0  # threads in ah_next_event
+        self._lock = threading.Lock()  # guards the two below
         self._failure: BaseException | None = None
         self._failures = 0
-        self._queue = _marshal.checked_pointer(lib.ah_open_event_queue())
         try:
             if not registration.native:
                 self.register(registration)
-            self._start_thread()
+            poller.start(self)
         except BaseException:
             self.close()
             raise
@@ -153,15 +194,15 @@ class Server:
     def register(self, registration: Registration) -> int:
         """Give a registration its receiver, and keep its callables until the server stops."""
         number = next(self._numbers)
-        receiver = _marshal.checked_pointer(lib.ah_event_receiver(self._queue, number))
+        receiver = _marshal.checked_pointer(lib.ah_event_receiver(self.queue, number))
         registration.pointer = receiver
-        self._receivers[number] = registration
+        self.registrations[number] = registration
         _registrations[_marshal.number(receiver)] = registration
         return number
 
     def unregister(self, number: int) -> None:
         """Let go of a registration's callables: C has nothing that leads to them."""
-        registration = self._receivers.pop(number)
+        registration = self.registrations.pop(number)
         del _registrations[_marshal.number(registration.pointer)]
 
     def bind(self, context: CData) -> CData:
@@ -170,103 +211,169 @@ class Server:
         _servers[_marshal.number(context)] = self
         return context
 
-    def close(self) -> None:
-        """End the threads and let go of the callables, when no worker is left to post."""
-        lib.ah_close_event_queue(self._queue)
+    def know(self, context: CData) -> None:
+        """Be known as the server of this context already while it starts.
+
+        A callback of the start may want to set handlers.
+        """
+        if not self._context:
+            self.bind(context)
+
+    def close_queue(self) -> None:
+        """End the polling."""
+        lib.ah_close_event_queue(self.queue)
         _marshal.check()
-        with self._lock:
-            threads = tuple(self._threads)
-        for thread in threads:
-            thread.join()
-        for number in tuple(self._receivers):
-            self.unregister(number)
-        if self._failure is not None and self._failures > 1:
-            self._failure.add_note(f"the log has {self._failures - 1} more that callbacks raised")
-        _servers.pop(_marshal.number(self._context), None)
-        self.stopped.set()
+
+    def close(self) -> None:
+        """End the polling and let go of the callables, when no worker is left to post."""
+        self.poller.leave()
+        self.close_queue()
+        self.poller.join()
+        self._forget()
+
+    def stop(self) -> None:
+        """Stop the server; on a thread that answers nothing."""
+        self._end(self._context)
+        _marshal.check()
+        self.close()
+
+    def stop_once(self) -> None:
+        """Stop the server, unless somebody else does."""
+        with suppress(InvalidHandleError):
+            self.stop()
+
+    def poll_by_threads(self) -> None:
+        """Have threads poll, for the loop that did so has ended."""
+        self.poller.leave()
+        self.poller = Threads()
+        self.poller.start(self)
 
     def abandon(self) -> None:
         """Stop because the interpreter ends, without waiting for callables that still run."""
         self._ending = True
         for number, answer in tuple(self._running.items()):
-            lib.ah_answer_event(self._queue, number, answer)
-        lib.ah_close_event_queue(self._queue)
-        lib.ah_stop_server(self._context)
+            self.answer(number, number, answer)
+        for first, last in tuple(self._held.items()):
+            self.answer(first, last, 1)
+        self.poller.abandon()
+        lib.ah_close_event_queue(self.queue)
+        self._end(self._context)
 
     def raise_failure(self) -> None:
         """Raise what the first failed callable raised, if one did."""
         if self._failure is not None:
             raise self._failure
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._poll, name="alusus_http", daemon=True)
-        with self._lock:  # which the thread needs first of all, so that it is known before it works
-            thread.start()
-            self._threads.add(thread)
+    def answer(self, first: int, last: int, result: int) -> None:
+        """Answer events that have been taken, by their numbers; those that have been, stay so."""
+        lib.ah_answer_events(self.queue, first, last, result)
 
-    def _poll(self) -> None:
-        posted = ffi.new("ah_event *")
-        while self._take(posted):
-            self._answer(posted)
-        with self._lock:
-            self._threads.discard(threading.current_thread())
+    def perform(self, run: Run) -> bool:
+        """Call the callables of a run, and answer what cannot be answered with the whole batch.
 
-    def _take(self, posted: CData) -> bool:
-        with self._lock:
-            if self._waiting == _KEPT_THREADS:
-                return False
-            self._waiting += 1
-        taken: bool = lib.ah_next_event(self._queue, _FOREVER, posted) > 0
-        with self._lock:
-            self._waiting -= 1
-            alone = self._waiting == 0
-        if taken and alone:
+        False: none of it can, because a callable answers later; the rest of the run comes then.
+        """
+        if self._ending:
+            return True
+        if run[0][1].awaited:
+            return self._perform_for_worker(run)
+        for index, (number, e, handler, arguments) in enumerate(run):
             try:
-                self._start_thread()
-            except RuntimeError as error:
-                # The system has no room for one more thread: those that there are go on.
-                _log("no thread could be started to answer more callbacks meanwhile", error)
-        return taken
-
-    def _answer(self, posted: CData) -> None:
-        if not self._context:
-            self.bind(posted.context)  # a callback of the start may want to set handlers
-        e, handler = self._receivers[posted.receiver].by_kind[posted.kind]
-        user_data = self._receivers[posted.receiver].user_data
-        number, answer = posted.id, e.on_failure or 0
-        self._running[number] = answer
-        arguments: tuple[object, ...] = ()
-        try:
-            if not self._ending:
-                arguments = e.arguments(posted.arguments, user_data)
                 result = handler(*arguments)
-                answer = 0 if e.on_failure is None else _marshal.int32(result)
-        except ConnectionClosedError as error:
-            # Clients go when they like: a handler that notices it by a write is not at fault.
-            _log(f"the callback {e.name} wrote to a client that has gone", error, "DEBUG")
-        except BaseException as error:
-            self._keep(error)
-            substitute = "" if e.on_failure is None else f"; the server gets {answer} instead"
-            _log(f"the callback {e.name} failed{substitute}", error)
-        finally:
-            for argument in arguments:
-                if isinstance(argument, _marshal.OutPointer):
-                    argument.release()
-            del self._running[number]
-            lib.ah_answer_event(self._queue, number, answer)
+                if isinstance(result, int) and 0 < result <= _LARGEST:
+                    continue
+                if isinstance(result, Later):
+                    self.answer(run[0][0], number - 1, 1)
+                    self._hold(result, run[index:])
+                    return False
+                if e.on_failure is None or _marshal.int32(result) != 0:
+                    continue
+            except BaseException as error:
+                self._note(e, error)
+                if e.on_failure is None:
+                    continue
+            # This closes the WebSocket at once.
+            self.answer(run[0][0], number - 1, 1)
+            self.answer(number, number, 0)
+        return True
 
-    def _keep(self, error: BaseException) -> None:
+    def _hold(self, later: Later, run: Run) -> None:
+        """Leave a run until its first callable answers."""
+        number, last = run[0][0], run[-1][0]
+        self._held[number] = last
+
+        def go_on(answer: int) -> None:
+            del self._held[number]
+            self.answer(number, number, answer)
+            if len(run) > 1 and self.perform(run[1:]):
+                self.answer(number + 1, last, 1)
+
+        later.then(go_on)
+
+    def _perform_for_worker(self, run: Run) -> bool:
+        ((number, e, handler, arguments),) = run
+        answer = self._running[number] = e.on_failure or 0
+        try:
+            result = handler(*arguments)
+            if isinstance(result, Later):
+                result.then(lambda answer: self._finish(number, arguments, answer))
+                return False
+            answer = 0 if e.on_failure is None else _marshal.int32(result)
+        except BaseException as error:
+            self._note(e, error)
+        self._finish(number, arguments, answer)
+        return True
+
+    def _finish(self, number: int, arguments: tuple[object, ...], answer: int) -> None:
+        """Answer a worker, which then uses the memory of the arguments otherwise."""
+        for argument in arguments:
+            if isinstance(argument, _marshal.OutPointer):
+                argument.release()
+        del self._running[number]
+        self.answer(number, number, answer)
+
+    def log(self, message: str, error: BaseException, level: str = "ERROR") -> None:
+        """Tell the user."""
+        import logging  # here, because most programs that import this package never get here
+
+        logger = logging.getLogger("alusus_http")
+        logger.log(logging.getLevelNamesMapping()[level], "%s", message, exc_info=error)
+
+    def _note(self, e: Event, error: BaseException) -> None:
+        """Log what a callable raised, and keep it for `raise_failure`."""
+        if isinstance(error, ConnectionClosedError):
+            # Clients go when they like: a handler that notices it by a write is not at fault.
+            self.log(f"the callback {e.name} wrote to a client that has gone", error, "DEBUG")
+            return
         with self._lock:
             self._failures += 1
             if self._failure is None:
                 self._failure = error
+        substitute = "" if e.on_failure is None else f"; the server gets {e.on_failure} instead"
+        self.log(f"the callback {e.name} failed{substitute}", error)
+
+    def _forget(self) -> None:
+        for number in tuple(self.registrations):
+            self.unregister(number)
+        self.connections.clear()
+        if self._failure is not None and self._failures > 1:
+            self._failure.add_note(f"the log has {self._failures - 1} more that callbacks raised")
+        _servers.pop(_marshal.number(self._context), None)
+        self.stopped.set()
 
 
-def _log(message: str, error: BaseException, level: str = "ERROR") -> None:
-    import logging  # here, because most programs that import this package never get here
+# What makes the poller of a server that is started in this context.
+_poller: ContextVar[Callable[[], Poller]] = ContextVar("_poller", default=Threads)
 
-    logger = logging.getLogger("alusus_http")
-    logger.log(logging.getLevelNamesMapping()[level], "%s", message, exc_info=error)
+
+@contextmanager
+def polled_by(poller: Callable[[], Poller]) -> Iterator[None]:
+    """Have servers that the body starts polled by what this returns; see above."""
+    token = _poller.set(poller)
+    try:
+        yield
+    finally:
+        _poller.reset(token)
 
 
 def members(table: object, events: Mapping[str, Event]) -> dict[Event, Handler]:
@@ -275,13 +382,16 @@ def members(table: object, events: Mapping[str, Event]) -> dict[Event, Handler]:
 
 
 @contextmanager
-def starting(handlers: Mapping[Event, Handler], user_data: object) -> Iterator[Server]:
-    """A server that is about to start: events are answered from here on, since starting posts some.
+def starting(
+    handlers: Mapping[Event, Handler], user_data: object, end: Callable[[CData], None]
+) -> Iterator[Server]:
+    """A server or client that is about to start: events are answered from here on.
 
-    The body starts it and calls `bind`; when it raises, nothing of the server remains.
+    Starting posts some, already. `end` is the library's function that will stop it. The body starts
+    it and calls `bind`; when it raises, nothing of the server remains.
     """
     _marshal.require_unforked()
-    server = Server(Registration(handlers, user_data))
+    server = Server(Registration(handlers, user_data), _poller.get()(), end)
     try:
         yield server
     except BaseException:
@@ -312,13 +422,57 @@ def registering(
         raise
 
 
-def stop(context: CData) -> None:
-    """Stop a server, and raise what the first of its failed callbacks raised."""
+@contextmanager
+def connecting(
+    client: CData, handlers: Mapping[Event, Handler], user_data: object
+) -> Iterator[Registration]:
+    """Handlers of one WebSocket that the body opens: they are let go when it has ended."""
+    with registering(client, handlers, user_data) as registration:
+        registration.ends_with_web_socket = True
+        yield registration
+
+
+def stop(context: CData, end: Callable[[CData], None]) -> None:
+    """Stop a server or client, and raise what the first of its failed callbacks raised.
+
+    In a callback, and on the thread of a loop that polls, this returns at once: the server stops
+    when the callback has returned.
+    """
     server = _servers.get(_marshal.number(context))
-    lib.ah_stop_server(context)
-    _marshal.check()
+    if server is None:
+        end(context)
+        _marshal.check()
+        return
+    polls_here = [s.poller for s in tuple(_servers.values()) if s.poller.polls_here()]
+    stopping = threading.Thread(target=server.stop_once, name="alusus_http stop", daemon=True)
+    for poller in polls_here:
+        if poller.polls():
+            poller.defer(stopping.start)
+            return
+    if not server.poller.polls():
+        server.poll_by_threads()
+    if polls_here:  # a loop that has ended in the midst of it: to C, this is still a callback
+        stopping.start()
+        stopping.join()
+    else:
+        server.stop()
+    server.raise_failure()
+
+
+def polls_here() -> bool:
+    """Whether this thread brings the events of a server, so that it must not wait for any."""
+    pollers = [server.poller for server in tuple(_servers.values())]
+    return any(poller.polls_here() and poller.polls() for poller in pollers)
+
+
+async def stop_in_loop(context: _marshal.Handle) -> None:
+    """The same for a task, which waits: the loop goes on polling meanwhile."""
+    import asyncio
+
+    number = _marshal.number(_marshal.handle(context, _marshal.Handle, "context"))
+    server = _servers.get(number)
     if server is not None:
-        server.close()
+        await asyncio.to_thread(server.stop)
         server.raise_failure()
 
 

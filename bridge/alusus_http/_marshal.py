@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from . import errors
@@ -24,6 +24,10 @@ _ERRORS: dict[int, type[errors.HttpError]] = {
     lib.AH_ERROR_NO_MEMORY: errors.NoMemoryError,
     lib.AH_ERROR_WRONG_THREAD: errors.WrongThreadError,
     lib.AH_ERROR_QUEUE_FULL: errors.QueueFullError,
+    lib.AH_ERROR_TOO_LARGE: errors.TooLargeError,
+    lib.AH_ERROR_MALFORMED: errors.MalformedError,
+    lib.AH_ERROR_CONNECT_FAILED: errors.ConnectFailedError,
+    lib.AH_ERROR_TIMED_OUT: errors.TimedOutError,
 }
 
 # Set in a child process that was forked while servers ran: their threads and locks exist in the
@@ -38,7 +42,9 @@ class Handle:
     too long is an error from the next call and nothing worse.
     """
 
-    __slots__ = ("_number",)
+    __slots__ = ("_number", "owner")
+
+    owner: Any  # what our own code ties to a Connection, which is one object for all events
 
     def __init__(self, number: CData) -> None:
         self._number = number
@@ -128,6 +134,11 @@ def contents(value: str | bytes, name: str) -> bytes:
     raise _type_error(name, "a str or bytes", value)
 
 
+def optional_contents(value: str | bytes | None, name: str) -> bytes:
+    """The same, where None stands for no data."""
+    return b"" if value is None else contents(value, name)
+
+
 def strings(values: Sequence[str] | None, name: str) -> list[CData]:
     """C strings with a null behind the last one; cffi makes an array of them for one call."""
     if values is None:
@@ -156,12 +167,33 @@ def buffer(size: int, name: str) -> CData:
     return ffi.new("char[]", size)
 
 
+def text_buffer(*texts: str | bytes | None) -> CData:
+    """Memory for what a function makes of texts: escaping makes at most three bytes of one."""
+    size = sum(len(text) * (1 if isinstance(text, bytes) else 4) for text in texts if text)
+    return ffi.new("char[]", 3 * size + 1)
+
+
 def pointer(value: int | None) -> CData:
     """An address that Python only passes on."""
     return ffi.cast("void *", value or 0)
 
 
 # From C
+
+
+def filled(structure: str, function: Callable[..., int], *args: CData) -> Iterator[CData]:
+    """The structures of a function that fills an array and returns how many there are in all.
+
+    Each is to be read before the next: they are parts of an array that lasts as long as this does.
+    """
+    capacity = checked(function(*args, ffi.NULL, 0))
+    while True:
+        array = ffi.new(f"{structure}[]", capacity)
+        count = checked(function(*args, array, capacity))
+        if count <= capacity:
+            yield from (array[i] for i in range(count))
+            return
+        capacity = count  # there are more now
 
 
 def decode(text: CData) -> str:
@@ -227,11 +259,33 @@ def checked(result: int) -> int:
     return result
 
 
+def checked_buffer(buffer: CData, length: int) -> str | None:
+    """The text in a buffer; None when the function returned -1 because there is no text."""
+    if length < 0:
+        check()
+        return None
+    return copied(buffer, length).decode("utf-8", "surrogateescape")
+
+
+def checked_optional(result: CData) -> CData:
+    """The result of a function that returns null when it fails, and when there is nothing."""
+    if not result:
+        check()
+    return result
+
+
 def checked_pointer(result: CData) -> CData:
     """The result of a function that returns null only when it fails."""
     if not result:
         check()
         raise errors.HttpError("the library returned null and gave no reason")
+    return result
+
+
+def checked_user_data(result: CData) -> CData:
+    """The result of a function that returns null when it fails, and when there is none."""
+    if not result:
+        check()
     return result
 
 

@@ -28,7 +28,7 @@ class WrongStateError(HttpError):
 
 
 class WrongThreadError(HttpError):
-    """The call would wait for itself: a server cannot be stopped from one of its callbacks."""
+    """The call is not for this thread, which would wait for itself."""
 
 
 class AddressInUseError(HttpError, OSError):
@@ -51,9 +51,49 @@ class QueueFullError(HttpError):
     """The client takes messages too slowly: this one was dropped (websocket_queue_policy)."""
 
 
+class TooLargeError(HttpError):
+    """A form exceeds a limit; 413 is the answer to its client."""
+
+
+class MalformedError(HttpError):
+    """What a client sent breaks the rules of its format; 400 is the answer to it."""
+
+
+class ConnectFailedError(HttpError, ConnectionError):
+    """No connection to another server could be opened; the message says which step failed."""
+
+
+class TimedOutError(HttpError, TimeoutError):
+    """Another server has not answered in time (connect_timeout_ms, request_timeout_ms)."""
+
+
 class NoMemoryError(HttpError, MemoryError):
     """The system has no memory left for this call."""
 
 
 class ContractError(ImportError):
     """This package and the server library that was found come from different versions."""
+
+
+class ConnectionClosed(ConnectionClosedError):
+    """A WebSocket has ended: nothing more comes from it, and nothing can be sent.
+
+    Attributes:
+        code: The close code, of whichever side closed first (RFC 6455 section 7.4.1): 1000 when it
+            was done, 1001 when a page was left or the server stopped, 1006 when the network ended
+            it without a word, 4000 to 4999 as the program says.
+        reason: The text that came with it, for a person to read.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"the WebSocket was closed with {code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason
+
+
+class ConnectionClosedOK(ConnectionClosed):
+    """A WebSocket has ended as it should, with 1000 or 1001."""
+
+
+class ConnectionClosedWithError(ConnectionClosed):
+    """A WebSocket has ended with any other code."""

@@ -19,10 +19,13 @@ from ._marshal import OutPointer
 from .native import NativeCallback
 
 __all__ = [
+    "AuthorizationCallback",
     "Callbacks",
+    "Client",
     "Connection",
     "ConnectionCloseCallback",
     "ConnectionClosedCallback",
+    "ConnectionInfo",
     "Context",
     "EndRequestCallback",
     "ExitContextCallback",
@@ -30,6 +33,7 @@ __all__ = [
     "ExitThreadCallback",
     "ExternalSslCtxCallback",
     "ExternalSslCtxDomainCallback",
+    "FormField",
     "Header",
     "HttpErrorCallback",
     "InitConnectionCallback",
@@ -38,36 +42,88 @@ __all__ = [
     "InitSslCallback",
     "InitSslDomainCallback",
     "InitThreadCallback",
+    "LibraryInfo",
     "LogAccessCallback",
     "LogMessageCallback",
     "NativeCallback",
     "OutPointer",
     "RequestCallback",
+    "RequestHandlerCallback",
     "RequestInfo",
+    "ResponseInfo",
+    "ServerOption",
+    "ServerPort",
+    "ServerStatistics",
     "WebSocketCloseCallback",
     "WebSocketConnectCallback",
     "WebSocketDataCallback",
     "WebSocketMessageCallback",
     "WebSocketReadyCallback",
     "WebSocketStatistics",
+    "add_response_header",
+    "check_authentication",
+    "close_connection",
     "close_web_socket",
     "close_web_socket_with_reason",
+    "connect_web_socket",
+    "decode_url",
+    "encode_url",
+    "get_close_code",
+    "get_connection_info",
+    "get_context",
+    "get_cookie",
     "get_header",
     "get_last_error",
+    "get_library_info",
+    "get_mime_type",
     "get_queued_bytes",
     "get_request_info",
+    "get_response_info",
+    "get_server_option",
+    "get_server_port",
+    "get_server_ports",
+    "get_server_statistics",
     "get_subprotocol",
+    "get_user_data",
+    "get_valid_options",
+    "get_variable",
     "get_web_socket_statistics",
     "is_web_socket_open",
     "join_group",
     "leave_group",
+    "next_form_field",
     "print",
     "read",
+    "read_form_field",
+    "reload_certificates",
+    "respond",
+    "send_authentication_request",
+    "send_chunk",
+    "send_error",
+    "send_file",
+    "send_redirect",
+    "send_request",
+    "send_response_headers",
+    "set_auth_handler",
+    "set_connection_data",
+    "set_form_limits",
+    "set_password",
+    "set_password_hash",
+    "set_request_handler",
+    "set_web_socket_answer",
     "set_web_socket_handler",
     "set_web_socket_handler_with_subprotocols",
+    "start_client",
+    "start_client_with_options",
+    "start_domain",
+    "start_domain_with_options",
+    "start_response",
     "start_server",
     "start_server_with_options",
+    "stop_client",
     "stop_server",
+    "store_body",
+    "store_form_field",
     "write",
     "write_binary_to_group",
     "write_binary_to_web_socket",
@@ -76,6 +132,7 @@ __all__ = [
     "write_to_group",
     "write_to_others_in_group",
     "write_to_web_socket",
+    "write_to_web_socket_within",
     "write_web_socket",
     "write_web_socket_binary",
     "write_web_socket_text",
@@ -95,13 +152,25 @@ class Context(_marshal.Handle):
 
 
 class Connection(_marshal.Handle):
-    """One client's connection, for as long as it is open.
+    """One client's connection.
+
+    Or one that this program has opened as a client, for as long as it is open.
 
     Callbacks receive it. During an HTTP request it reads the request and writes the answer; once a
     WebSocket has opened on it, it sends messages. It may be kept and used from another thread:
     after the connection has ended each call with it fails with `InvalidHandleError` instead of
     reaching whoever connected next. With keep-alive, several requests follow each other on one
     connection. (C: `ah_connection *`; it stands for CivetWeb's `mg_connection`.)
+    """
+
+    __slots__ = ()
+
+
+class Client(_marshal.Handle):
+    """What a program opens at other servers: connections that share options and threads.
+
+    `start_client` returns it and `stop_client` ends it. It is a handle as `Context` is, and never
+    an address. (C: `ah_client *`.)
     """
 
     __slots__ = ()
@@ -143,7 +212,8 @@ class RequestInfo:
     Attributes:
         request_method: The method as sent, such as `GET` or `POST`.
         request_uri: The target of the request line, without the query string: a path, or a whole
-            URI when the client sent one.
+            URI when the client sent one. Percent-escapes are resolved as in `local_uri_raw`, so
+            that `%2F` is a slash like any other.
         local_uri_raw: The path at this server with percent-escapes resolved (unless the option
             `decode_url` is `no`); None when the target names nothing at this server.
         local_uri: The same path after `.` and `..` segments are taken out, so that it never leads
@@ -163,7 +233,8 @@ class RequestInfo:
         conn_data: The pointer that the callback `init_connection` stored for this connection; else
             None.
         number_headers: How many entries of `http_headers` are filled, 0 to 64.
-        http_headers: The headers in the order of the request; those beyond the 64th are left out.
+        http_headers: The headers in the order of the request; a request with more is refused with
+            431 (RFC 6585 section 5).
     """
 
     request_method: str
@@ -202,6 +273,249 @@ class RequestInfo:
             conn_data=_marshal.address(c.conn_data),
             number_headers=c.number_headers,
             http_headers=tuple(Header._from_c(c.http_headers[i]) for i in range(c.number_headers)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """What is known of a connection beside its request: what it has carried.
+
+    And who is behind its TLS.
+
+    The texts are None without TLS, those of the client also when it has shown no certificate: it is
+    asked for one when the option `ssl_verify_peer` is `yes` or `optional`.
+
+    Attributes:
+        age: Milliseconds since the connection was opened.
+        requests: Requests that have been answered; the one that is being answered is not among
+            them.
+        bytes_received: Bytes of these requests, headers and body.
+        bytes_sent: Bytes of their answers, headers and body. What a WebSocket carries is not
+            counted here.
+        tls_version: The protocol, such as `TLSv1.3`.
+        tls_cipher: OpenSSL's name for the cipher suite.
+        tls_server_name: The host that the client asked for in its handshake (RFC 6066 section 3);
+            None when it named none.
+        client_subject: The subject of the client's certificate.
+        client_issuer: The issuer of the client's certificate.
+        client_serial: The serial number of the client's certificate, in hexadecimal digits.
+        client_fingerprint: The SHA-256 fingerprint of the client's certificate, in hexadecimal
+            digits.
+    """
+
+    age: int
+    requests: int
+    bytes_received: int
+    bytes_sent: int
+    tls_version: str | None
+    tls_cipher: str | None
+    tls_server_name: str | None
+    client_subject: str | None
+    client_issuer: str | None
+    client_serial: str | None
+    client_fingerprint: str | None
+
+    @classmethod
+    def _from_c(cls, c: Any) -> ConnectionInfo:
+        return cls(
+            age=c.age,
+            requests=c.requests,
+            bytes_received=c.bytes_received,
+            bytes_sent=c.bytes_sent,
+            tls_version=_marshal.decode_or_none(c.tls_version),
+            tls_cipher=_marshal.decode_or_none(c.tls_cipher),
+            tls_server_name=_marshal.decode_or_none(c.tls_server_name),
+            client_subject=_marshal.decode_or_none(c.client_subject),
+            client_issuer=_marshal.decode_or_none(c.client_issuer),
+            client_serial=_marshal.decode_or_none(c.client_serial),
+            client_fingerprint=_marshal.decode_or_none(c.client_fingerprint),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """What a form says of a field before its data.
+
+    Attributes:
+        name: The name, decoded.
+        file_name: For a file, the name that it has at the client, who may write anything here, a
+            path of yours included; empty when the client's user has chosen no file. None for a
+            field that is no file.
+        mime_type: The `Content-Type` that the client gave for the data; None when it gave none.
+    """
+
+    name: str
+    file_name: str | None
+    mime_type: str | None
+
+    @classmethod
+    def _from_c(cls, c: Any) -> FormField:
+        return cls(
+            name=_marshal.decode(c.name),
+            file_name=_marshal.decode_or_none(c.file_name),
+            mime_type=_marshal.decode_or_none(c.mime_type),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOption:
+    """An option that `start_server` takes.
+
+    Attributes:
+        name: Its name.
+        kind: What its value is: `number`, `boolean` (`yes` or `no`), `choice` (one of a few words),
+            `text`, `file`, `folder`, `pattern` (of file names or URIs), or `list` (separated by
+            commas).
+        default_value: Its value when it is not given; None for none.
+    """
+
+    name: str
+    kind: str
+    default_value: str | None
+
+    @classmethod
+    def _from_c(cls, c: Any) -> ServerOption:
+        return cls(
+            name=_marshal.decode(c.name),
+            kind=_marshal.decode(c.kind),
+            default_value=_marshal.decode_or_none(c.default_value),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPort:
+    """A TCP port on which a server listens.
+
+    Attributes:
+        port: Its number; the one that the system has chosen where `listening_ports` says 0.
+        is_ssl: 1 when it speaks TLS, else 0.
+        is_redirect: 1 when it sends clients to the first port with TLS, else 0.
+        is_ipv6: 1 when its socket is of IPv6, which takes IPv4 as well where `listening_ports` says
+            `+`; else 0.
+    """
+
+    port: int
+    is_ssl: int
+    is_redirect: int
+    is_ipv6: int
+
+    @classmethod
+    def _from_c(cls, c: Any) -> ServerPort:
+        return cls(
+            port=c.port,
+            is_ssl=c.is_ssl,
+            is_redirect=c.is_redirect,
+            is_ipv6=c.is_ipv6,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatistics:
+    """Counters of a server's connections and requests.
+
+    Each is read on its own while the server works, so that sums may be off by what happens
+    meanwhile. What WebSockets carry is counted in `WebSocketStatistics`; here each is the request
+    that opened it, and a connection as long as it is open.
+
+    Attributes:
+        uptime: Milliseconds since the server was started.
+        workers: Its worker threads.
+        workers_busy: Workers that have a connection now, keep-alive ones that wait for a request
+            included.
+        connections_waiting: Accepted connections that wait for a worker: the server is at its
+            limit.
+        connections_open: Connections that are open now, WebSockets included.
+        connections_accepted: Connections that workers have begun to serve.
+        requests: Requests that have been answered.
+        informational: Those of them answered with a status of 100 to 199, WebSockets that opened
+            (101) above all.
+        successful: Those answered with 200 to 299.
+        redirected: Those answered with 300 to 399.
+        client_errors: Those answered with 400 to 499.
+        server_errors: Those answered with 500 to 599.
+        bytes_received: Bytes of the requests, headers and body.
+        bytes_sent: Bytes of the answers, headers and body.
+    """
+
+    uptime: int
+    workers: int
+    workers_busy: int
+    connections_waiting: int
+    connections_open: int
+    connections_accepted: int
+    requests: int
+    informational: int
+    successful: int
+    redirected: int
+    client_errors: int
+    server_errors: int
+    bytes_received: int
+    bytes_sent: int
+
+    @classmethod
+    def _from_c(cls, c: Any) -> ServerStatistics:
+        return cls(
+            uptime=c.uptime,
+            workers=c.workers,
+            workers_busy=c.workers_busy,
+            connections_waiting=c.connections_waiting,
+            connections_open=c.connections_open,
+            connections_accepted=c.connections_accepted,
+            requests=c.requests,
+            informational=c.informational,
+            successful=c.successful,
+            redirected=c.redirected,
+            client_errors=c.client_errors,
+            server_errors=c.server_errors,
+            bytes_received=c.bytes_received,
+            bytes_sent=c.bytes_sent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryInfo:
+    """The versions that the library is made of, and what it was built with.
+
+    Attributes:
+        version: The version of this library.
+        civetweb: The version of CivetWeb in it.
+        open_ssl: The version of the OpenSSL that is loaded.
+        zlib: The version of the zlib that is loaded.
+        has_files: 1 when it serves files, else 0; so below.
+        has_tls: 1 with TLS.
+        has_cgi: 1 with CGI programs, for those who ask for them.
+        has_ipv6: 1 with IPv6.
+        has_web_socket: 1 with WebSockets.
+        has_compression: 1 when it compresses with zlib.
+        has_unix_sockets: 1 when it listens on Unix sockets as well.
+    """
+
+    version: str
+    civetweb: str
+    open_ssl: str
+    zlib: str
+    has_files: int
+    has_tls: int
+    has_cgi: int
+    has_ipv6: int
+    has_web_socket: int
+    has_compression: int
+    has_unix_sockets: int
+
+    @classmethod
+    def _from_c(cls, c: Any) -> LibraryInfo:
+        return cls(
+            version=_marshal.decode(c.version),
+            civetweb=_marshal.decode(c.civetweb),
+            open_ssl=_marshal.decode(c.open_ssl),
+            zlib=_marshal.decode(c.zlib),
+            has_files=c.has_files,
+            has_tls=c.has_tls,
+            has_cgi=c.has_cgi,
+            has_ipv6=c.has_ipv6,
+            has_web_socket=c.has_web_socket,
+            has_compression=c.has_compression,
+            has_unix_sockets=c.has_unix_sockets,
         )
 
 
@@ -266,6 +580,41 @@ class WebSocketStatistics:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ResponseInfo:
+    """What a server has answered, before the body.
+
+    The layout is fixed by this project, as that of `RequestInfo` is. All of it belongs to the
+    library: read it, do not change it, and copy what has to outlive the connection.
+
+    Attributes:
+        status_code: The status, 200 to 599; for a WebSocket 101 (RFC 9110 section 15).
+        status_text: The words behind it, such as `OK`; often empty.
+        http_version: The version without the prefix, such as `1.1`.
+        content_length: The length of the body in bytes; -1 when the server gave none.
+        number_headers: How many entries of `http_headers` are filled, 0 to 64.
+        http_headers: The headers in the order of the response; one with more than 64 is refused.
+    """
+
+    status_code: int
+    status_text: str
+    http_version: str
+    content_length: int
+    number_headers: int
+    http_headers: tuple[Header, ...]
+
+    @classmethod
+    def _from_c(cls, c: Any) -> ResponseInfo:
+        return cls(
+            status_code=c.status_code,
+            status_text=_marshal.decode(c.status_text),
+            http_version=_marshal.decode(c.http_version),
+            content_length=c.content_length,
+            number_headers=c.number_headers,
+            http_headers=tuple(Header._from_c(c.http_headers[i]) for i in range(c.number_headers)),
+        )
+
+
 RequestCallback = Callable[[Connection], int]
 """Answers one HTTP request.
 
@@ -294,13 +643,50 @@ Returns:
 """
 
 
+RequestHandlerCallback = Callable[[Connection, object], int]
+"""Answers one HTTP request for a URI.
+
+It does what a `RequestCallback` does, with user data of its own. Source: CivetWeb's
+`mg_request_handler`.
+
+It runs on a thread of this package; calls for one connection never overlap. When it raises, the
+server gets 500.
+
+Args:
+    connection: The connection with the request, unless the connection is kept alive.
+    user_data: The object that was given together with the callable.
+
+Returns:
+    0 to leave the request to static files, 1 to 999 when it is answered.
+"""
+
+
+AuthorizationCallback = Callable[[Connection, object], int]
+"""Decides whether a request may be made.
+
+To refuse, it may send an answer, as `send_authentication_request` and `send_error` do, and returns
+0; when it has sent none, the client gets 403. Source: CivetWeb's `mg_authorization_handler`.
+
+It runs on a thread of this package; calls for one connection never overlap. When it raises, the
+server gets 0.
+
+Args:
+    connection: The connection with the request.
+    user_data: The object that was given together with the callable.
+
+Returns:
+    1 to let the request go on; 0, or anything else, to refuse it.
+"""
+
+
 WebSocketConnectCallback = Callable[[Connection, object], int]
 """Decides whether a client may open a WebSocket.
 
 It is called after the handshake has been checked and before it is answered (RFC 6455 section
 4.2.2). The request, its headers and its query can be read with `get_request_info` and `get_header`:
-the place to check a cookie or the `Origin`. A refused client gets the status 403. Nothing can be
-sent yet.
+the place to check a cookie or the `Origin`. A refused client gets the status 403, or what the
+callback has sent it: any answer of the chapter "Responses" refuses, too. Messages cannot be sent
+yet.
 
 It runs on a thread of this package; calls for one connection never overlap. When it raises, the
 server gets 1.
@@ -612,15 +998,17 @@ class Callbacks:
             `error_log_file`, anything else to keep it out.
         log_access: Called with each line for the access log. Return 0 to let it be written to
             `access_log_file`, anything else to keep it out.
-        init_ssl: Called while a server with a TLS port starts, to set up its OpenSSL `SSL_CTX`.
-            Return 0 to let the library load `ssl_certificate`, 1 when the callback has loaded a
-            certificate itself, -1 to make the start fail.
+        init_ssl: Called while a server with a TLS port starts, and by `start_domain` and
+            `reload_certificates`, to set up an OpenSSL `SSL_CTX`. Return 0 to let the library load
+            `ssl_certificate`, 1 when the callback has loaded a certificate itself, -1 to make the
+            start fail.
         init_ssl_domain: The same with the name of the server's domain (option
             `authentication_domain`).
         external_ssl_ctx: Offers the server an `SSL_CTX` of the program's own. At the start the
             place is None: store the context there and return 1, or return 0 to have the library
-            make one, or -1 to make the start fail. Called again at the stop with the context in the
-            place: free it there if it is yours.
+            make one, or -1 to make the start fail. Called again with the context in the place when
+            the server has done with it, at the stop or after `reload_certificates`: return 1 to
+            keep it or when you have freed it, 0 to have the library free it.
         external_ssl_ctx_domain: The same with the name of the server's domain.
         connection_close: Called before a connection is closed; the last call in which
             `RequestInfo.conn_data` can be read.
@@ -629,11 +1017,14 @@ class Callbacks:
             none; the member keeps its place in the table.
         exit_lua: For a library built with Lua: called after a Lua page has run.
         http_error: Called before the library sends an error page. Return 0 when the callback has
-            sent a whole response instead, 1 to have the library send its own.
+            sent a whole response instead, 1 to have the library send its own. What the client sent
+            may have been too malformed for a request: then there is none, and `get_request_info`
+            fails.
         init_context: Called while the server starts, before its first request.
         exit_context: Called while the server stops, after its last request.
-        init_thread: Called on each thread of the server when the thread begins.
-        exit_thread: Called on each thread of the server when the thread ends.
+        init_thread: Called on each thread that accepts connections or serves requests, when the
+            thread begins. The threads that WebSockets share are not among them.
+        exit_thread: Called on the same threads, when each ends.
         init_connection: Called for a new connection before its request is read. Store a pointer in
             the place to find it again as `RequestInfo.conn_data`. Return 0; other values have no
             meaning.
@@ -666,6 +1057,18 @@ class Callbacks:
 def _on_request(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.request
     return (Connection(c.connection),)
+
+
+@_driver.event(lib.AH_EVENT_REQUEST_HANDLER, "ah_post_request_handler", on_failure=500)
+def _on_request_handler(c: Any, user_data: object) -> tuple[object, ...]:
+    c = c.request_handler
+    return (Connection(c.connection), user_data)
+
+
+@_driver.event(lib.AH_EVENT_AUTHORIZATION, "ah_post_authorization", on_failure=0)
+def _on_authorization(c: Any, user_data: object) -> tuple[object, ...]:
+    c = c.authorization
+    return (Connection(c.connection), user_data)
 
 
 @_driver.event(lib.AH_EVENT_WEB_SOCKET_CONNECT, "ah_post_web_socket_connect", on_failure=1)
@@ -839,7 +1242,7 @@ def get_request_info(connection: Connection) -> RequestInfo:
 
     Raises:
         InvalidHandleError: When the connection has ended.
-        WrongStateError: When no request has arrived on it yet.
+        WrongStateError: When no request has arrived on it yet, or the last one could not be read.
     """
     result = lib.ah_get_request_info(_marshal.handle(connection, Connection, "connection"))
     return RequestInfo._from_c(_marshal.checked_pointer(result))
@@ -847,6 +1250,8 @@ def get_request_info(connection: Connection) -> RequestInfo:
 
 def get_header(connection: Connection, name: str) -> str | None:
     """Looks up one header of the request by its name.
+
+    On a connection that a client has opened, of the response.
 
     Case does not matter in the name. Of several headers with one name the first is returned; the
     others are in `RequestInfo.http_headers`. Source: CivetWeb's `mg_get_header`.
@@ -874,10 +1279,15 @@ def get_header(connection: Connection, name: str) -> str | None:
 def read(connection: Connection, buffer_size: int) -> bytes:
     """Reads the next part of the request's body.
 
+    Or of the response's on a connection that `send_request` has opened.
+
     It waits until something has arrived, and may return fewer bytes than asked for: call it again
-    until it returns 0. Chunked bodies come without their framing. The wait ends after
-    `request_timeout_ms`. It is for HTTP requests only, from the call of a `RequestCallback` to its
-    return; messages of a WebSocket come through its data callback. Source: CivetWeb's `mg_read`.
+    until it returns 0. Chunked bodies come without their framing (RFC 9112 section 7.1). A client
+    that waits to be told ("Expect: 100-continue") is told by the first call; one that is never told
+    is not waited for. The wait ends after `request_timeout_ms`. A server reads requests from the
+    call of a callback that answers one to its return; messages of a WebSocket come through its data
+    callback. What nobody reads is skipped. Source: CivetWeb's `mg_read`, which waits until the
+    buffer is full.
 
     Args:
         connection: The connection, as a callback received it.
@@ -890,20 +1300,123 @@ def read(connection: Connection, buffer_size: int) -> bytes:
         InvalidHandleError: When the connection has ended.
         InvalidArgumentError: For a None `buffer` or a negative size.
         WrongStateError: Outside of the callback that answers a request.
-        ConnectionClosedError: When the client went away or the wait took too long.
+        ConnectionClosedError: When the other side went away or the wait for a client took too long.
+        TimedOutError: When that for another server did.
     """
     buffer = _marshal.buffer(buffer_size, "buffer_size")
     result = lib.ah_read(_marshal.handle(connection, Connection, "connection"), buffer, buffer_size)
     return _marshal.copied(buffer, _marshal.checked(result))
 
 
+def store_body(connection: Connection, directory: str, file_name: str, max_size: int) -> int:
+    """Writes what is left of the request's body to a new file, as for a `PUT`.
+
+    The file is made as `store_form_field` makes it. Source: CivetWeb's `mg_store_body`, which
+    writes to any path, over what is there, makes folders, and has no limit.
+
+    Args:
+        connection: The connection, as a callback received it.
+        directory: The folder, which has to be there.
+        file_name: The file's name, without a slash, and without a dot at its beginning.
+        max_size: The most bytes. A body that announces more is refused before it is read.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a name that cannot be one, or that is taken, or a negative limit.
+        TooLargeError: When the body exceeds it.
+        ConnectionClosedError: When the client went away or the wait took too long.
+        WrongStateError: Outside of the callback that answers a request.
+        MissingFileError: When there is no such folder.
+        AccessDeniedError: When the program may not write there.
+        HttpError: When the system refuses otherwise, as for a full disk.
+    """
+    result = lib.ah_store_body(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(directory, "directory"),
+        _marshal.encode(file_name, "file_name"),
+        max_size,
+    )
+    return _marshal.checked(result)
+
+
+def get_context(connection: Connection) -> Context:
+    """Gives the server that a connection belongs to.
+
+    It serves a callback that wants to call a function for the whole server. Source: CivetWeb's
+    `mg_get_context`.
+
+    Args:
+        connection: The connection, as a callback received it.
+
+    Returns:
+        The server's handle.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        WrongStateError: For one that a client has opened.
+    """
+    with _driver.starting({}, None, lib.ah_stop_server) as server:
+        started = lib.ah_get_context(_marshal.handle(connection, Connection, "connection"))
+        return Context(server.bind(started))
+
+
+def set_connection_data(connection: Connection, conn_data: int | None = None) -> int:
+    """Keeps a pointer of the program's own with a connection.
+
+    It is found again as `RequestInfo.conn_data`, by all callbacks of the connection up to
+    `connection_close`. To be called in one of the connection's callbacks, since these never
+    overlap; the callback `init_connection` stores a pointer in its own way. The library only keeps
+    the pointer: the program frees what it points to, in `connection_close` at the latest. Source:
+    CivetWeb's `mg_set_user_connection_data`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        conn_data: The pointer; None for none.
+
+    Returns:
+        0.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+    """
+    result = lib.ah_set_connection_data(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.pointer(conn_data),
+    )
+    return _marshal.checked(result)
+
+
+def get_connection_info(connection: Connection) -> ConnectionInfo:
+    """Tells what is known of a connection beside its request.
+
+    It may be called from any thread. Source: in place of CivetWeb's `mg_get_connection_info`, and
+    of `client_cert` in its `mg_request_info`.
+
+    Args:
+        connection: The connection, as a callback received it.
+
+    Returns:
+        A copy that lasts until this thread asks again, with texts that last as long as the
+        connection.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+    """
+    result = lib.ah_get_connection_info(_marshal.handle(connection, Connection, "connection"))
+    return ConnectionInfo._from_c(_marshal.checked_pointer(result))
+
+
 def write(connection: Connection, buffer: str | bytes) -> int:
     """Sends bytes of the answer as they are.
 
-    It adds nothing: the first bytes of an answer have to be its status line and headers. It returns
-    when the system has taken all of the bytes, waiting for a slow client up to
-    `request_timeout_ms`. On a WebSocket use the functions of the chapter "WebSocket messages",
-    since bare bytes would break its framing. Source: CivetWeb's `mg_write`.
+    It adds nothing: the first bytes of an answer have to be its status line and headers. (Behind
+    `send_response_headers` it sends a part of a body that has a `Content-Length`.) It returns when
+    the system has taken all of the bytes, waiting for a slow client up to `request_timeout_ms`. On
+    a WebSocket use the functions of the chapter "WebSocket messages", since bare bytes would break
+    its framing. Source: CivetWeb's `mg_write`.
 
     Args:
         connection: The connection, as a callback received it.
@@ -959,18 +1472,621 @@ def print(connection: Connection, format: str, *args: object) -> int:
     return _marshal.checked(result)
 
 
+def get_cookie(cookies: str | None, name: str) -> str | None:
+    """Finds the value of a cookie in a `Cookie` header.
+
+    The header is split where RFC 6265 section 4.2 says, so that a name inside of another cookie's
+    value is not taken for a cookie. Of several with one name the first is taken; one that is
+    written in the same case is preferred. Quotes around the value are left out, and nothing is
+    decoded. Source: CivetWeb's `mg_get_cookie`, with its results.
+
+    Args:
+        cookies: The header's value, as `get_header` gives it. None, when there is no such header,
+            has no cookies.
+        name: The cookie's name.
+
+    Returns:
+        The text; None when there is none.
+
+    Raises:
+        InvalidArgumentError: When `name` or `out` is None, or the room too small.
+    """
+    out = _marshal.text_buffer(cookies, name)
+    result = lib.ah_get_cookie(
+        _marshal.encode_optional(cookies, "cookies"),
+        _marshal.encode(name, "name"),
+        out,
+        len(out),
+    )
+    return _marshal.checked_buffer(out, result)
+
+
+def get_variable(data: str | bytes | None, name: str) -> str | None:
+    """Finds a variable in a query string or in the body of a simple form, and decodes its value.
+
+    The data reads `name=value&name=value`, percent-encoded with `+` for a space, as browsers send
+    it (`application/x-www-form-urlencoded`). Of several with one name the first is taken; one that
+    is written in the same case is preferred. A decoded value may have a NUL in it: the length
+    counts. Forms with files, or too large to read at once, are for `next_form_field`. Source:
+    CivetWeb's `mg_get_var`, with its results.
+
+    Args:
+        data: The query string or the body. A str is sent as UTF-8.
+        name: The variable's name, decoded.
+
+    Returns:
+        The text; None when there is none.
+
+    Raises:
+        InvalidArgumentError: When `name` or `out` is None, a length is negative, or `out_size` too
+            small.
+    """
+    data = _marshal.optional_contents(data, "data")
+    out = _marshal.text_buffer(data, name)
+    result = lib.ah_get_variable(data, len(data), _marshal.encode(name, "name"), out, len(out))
+    return _marshal.checked_buffer(out, result)
+
+
+def respond(
+    connection: Connection,
+    status: int,
+    mime_type: str | None = None,
+    body: str | bytes | None = None,
+) -> int:
+    """Sends a whole response.
+
+    Nothing may have been sent before. A `HEAD` request gets the same headers without the body.
+    Source: CivetWeb's `mg_send_http_ok`, for any status.
+
+    Args:
+        connection: The connection, as a callback received it.
+        status: The status, 200 to 599.
+        mime_type: The `Content-Type`, such as `text/html; charset=utf-8`; None for none.
+        body: The bytes of the body; zeros among them are sent too. A str is sent as UTF-8.
+
+    Returns:
+        0 when the system has taken all of it.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a status outside of the range, a type with a control character, or
+            a body where there is none.
+        WrongStateError: Outside of the callback that answers a request, or when something has been
+            sent already.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    body = _marshal.optional_contents(body, "body")
+    result = lib.ah_respond(
+        _marshal.handle(connection, Connection, "connection"),
+        status,
+        _marshal.encode_optional(mime_type, "mime_type"),
+        body,
+        len(body),
+    )
+    return _marshal.checked(result)
+
+
+def start_response(connection: Connection, status: int) -> int:
+    """Begins a response that is put together from parts.
+
+    Nothing is sent yet: headers are gathered until `send_response_headers`. Source: CivetWeb's
+    `mg_response_header_start`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        status: The status, 200 to 599.
+
+    Returns:
+        0 when headers can be added.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a status outside of the range.
+        WrongStateError: Outside of the callback that answers a request, or when a response has been
+            started already.
+    """
+    result = lib.ah_start_response(_marshal.handle(connection, Connection, "connection"), status)
+    return _marshal.checked(result)
+
+
+def add_response_header(connection: Connection, name: str, value: str) -> int:
+    """Adds a header to the response that has been started.
+
+    A name may be added several times, as `Set-Cookie` has to be. Three names are special, for the
+    library frames the body and keeps the connection: `Content-Length` says how long the body will
+    be, and the library holds the program to it; `Connection` takes `close`, and `Transfer-Encoding`
+    takes `chunked`, which is how a body without a `Content-Length` is sent anyway. Source:
+    CivetWeb's `mg_response_header_add`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        name: The field name, a token (RFC 9110 section 5.1).
+        value: The field value, without control characters (RFC 9110 section 5.5).
+
+    Returns:
+        0 when it has been added.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a name or value that cannot be one, for a second `Content-Length`,
+            or one that is no number or belongs to a status without a body.
+        WrongStateError: When no response has been started, or its headers have been sent.
+        NoMemoryError
+    """
+    result = lib.ah_add_response_header(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(name, "name"),
+        _marshal.encode(value, "value"),
+    )
+    return _marshal.checked(result)
+
+
+def send_response_headers(connection: Connection) -> int:
+    """Sends the status line and the headers; the body follows.
+
+    Without a `Content-Length` the body is chunked, and for a client of HTTP/1.0 it ends with the
+    connection. Source: CivetWeb's `mg_response_header_send`.
+
+    Args:
+        connection: The connection, as a callback received it.
+
+    Returns:
+        0 when the system has taken them.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        WrongStateError: When no response has been started, or its headers have been sent already.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    result = lib.ah_send_response_headers(_marshal.handle(connection, Connection, "connection"))
+    return _marshal.checked(result)
+
+
+def send_chunk(connection: Connection, data: str | bytes) -> int:
+    """Sends the next part of the body, framed as the response needs it.
+
+    Chunked or counted by a `Content-Length`, the call is the same. An empty part ends the body, and
+    has to: without it the client takes the answer for broken off. For a `HEAD` request nothing is
+    sent, and the call succeeds. Source: CivetWeb's `mg_send_chunk`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        data: The bytes. A str is sent as UTF-8.
+
+    Returns:
+        The number of bytes of `data` that have been sent.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        WrongStateError: Before `send_response_headers`, behind the end of the body, beyond its
+            `Content-Length`, or for a status without a body.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    data = _marshal.contents(data, "data")
+    result = lib.ah_send_chunk(
+        _marshal.handle(connection, Connection, "connection"),
+        data,
+        len(data),
+    )
+    return _marshal.checked(result)
+
+
+def send_error(connection: Connection, status: int, message: str) -> int:
+    """Sends an error page.
+
+    The callback `http_error` is asked first, then the pages of the option `error_pages`; without
+    them the page is plain text: the status, its name, and the message below. Source: CivetWeb's
+    `mg_send_http_error`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        status: The status, 400 to 599.
+        message: What went wrong, for the client's user to read; may be empty.
+
+    Returns:
+        0 when the system has taken all of it.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a status outside of the range.
+        WrongStateError: Outside of the callback that answers a request, or when something has been
+            sent already.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    result = lib.ah_send_error(
+        _marshal.handle(connection, Connection, "connection"),
+        status,
+        _marshal.encode(message, "message"),
+    )
+    return _marshal.checked(result)
+
+
+def send_redirect(connection: Connection, uri: str, status: int) -> int:
+    """Sends the client to another URI.
+
+    301 and 308 are for good, 302, 303 and 307 for now; after 303 the client uses `GET`, after 307
+    and 308 the method of its request (RFC 9110 section 15.4). Source: CivetWeb's
+    `mg_send_http_redirect`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        uri: Where to go: a URI or a path, escaped (`encode_url`), for the `Location` header.
+        status: 301, 302, 303, 307 or 308.
+
+    Returns:
+        0 when the system has taken all of it.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For another status, or a URI that is empty or has a space, a control
+            character or a byte outside of ASCII.
+        WrongStateError: Outside of the callback that answers a request, or when something has been
+            sent already.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    result = lib.ah_send_redirect(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(uri, "uri"),
+        status,
+    )
+    return _marshal.checked(result)
+
+
+def send_file(connection: Connection, file_name: str, mime: str | None = None) -> None:
+    """Sends a file as the whole answer.
+
+    Ranges, conditional requests, `HEAD` and compressed files beside it (`name.gz`) are served as
+    CivetWeb serves static files. What is no regular file, a folder included, is answered with 404.
+    So is a path in which `..` follows a name: a path that begins with a folder of the program's and
+    goes on with what a client sent cannot leave that folder by it. It can through a symbolic link,
+    if there is one. Source: CivetWeb's `mg_send_file` and `mg_send_mime_file`, which send whatever
+    the path leads to.
+
+    Args:
+        connection: The connection, as a callback received it.
+        file_name: The file's path, absolute or from the working directory.
+        mime: The `Content-Type`; None, or without it, the one that goes with the file's name.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: When `file_name` is None or `mime` has a control character.
+        WrongStateError: Outside of the callback that answers a request, or when something has been
+            sent already.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    lib.ah_send_file_of_type(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(file_name, "file_name"),
+        _marshal.encode_optional(mime, "mime"),
+    )
+    _marshal.check()
+
+
+def get_mime_type(file_name: str) -> str:
+    """Says which MIME type goes with a file's name.
+
+    The end of the name decides, without regard to case. Types of the option `extra_mime_types` are
+    known to the static files only. Source: CivetWeb's `mg_get_builtin_mime_type`.
+
+    Args:
+        file_name: A name or path; the file need not exist.
+
+    Returns:
+        The type, `text/plain` for an unknown one; the text lives as long as the process. None when
+        the call failed.
+
+    Raises:
+        InvalidArgumentError: When `file_name` is None.
+    """
+    result = lib.ah_get_mime_type(_marshal.encode(file_name, "file_name"))
+    return _marshal.decode(_marshal.checked_pointer(result))
+
+
+def encode_url(text: str) -> str | None:
+    """Escapes a text so that it can be a part of a URL.
+
+    Letters and digits of ASCII and `-._~` stay, any other byte becomes `%` with two hexadecimal
+    digits (RFC 3986 section 2), so that the result is one segment of a path, or one name or value
+    of a query. Source: CivetWeb's `mg_url_encode`, which leaves `$,;()` as they are.
+
+    Args:
+        text: The text, in UTF-8.
+
+    Returns:
+        The text; None when there is none.
+
+    Raises:
+        InvalidArgumentError: When `text` or `out` is None, or `out_size` negative or too small.
+    """
+    out = _marshal.text_buffer(text)
+    result = lib.ah_encode_url(_marshal.encode(text, "text"), out, len(out))
+    return _marshal.checked_buffer(out, result)
+
+
+def decode_url(text: str | bytes, is_form: int) -> str | None:
+    """Undoes the escaping of a part of a URL.
+
+    A `%` without two hexadecimal digits behind it stays as it is. The result may have a NUL in it:
+    the length counts. Source: CivetWeb's `mg_url_decode`.
+
+    Args:
+        text: The escaped text. A str is sent as UTF-8.
+        is_form: 1 when `+` stands for a space, as in queries and forms; 0 when it stands for
+            itself, as in a path.
+
+    Returns:
+        The text; None when there is none.
+
+    Raises:
+        InvalidArgumentError: When `out` is None, or a length negative or too small.
+    """
+    text = _marshal.contents(text, "text")
+    out = _marshal.text_buffer(text)
+    result = lib.ah_decode_url(text, len(text), out, len(out), is_form)
+    return _marshal.checked_buffer(out, result)
+
+
+def set_form_limits(
+    connection: Connection,
+    max_fields: int,
+    max_field_size: int,
+    max_file_size: int,
+    max_size: int,
+) -> int:
+    """Sets the limits of the form in this request, before its first field is read.
+
+    Args:
+        connection: The connection, as a callback received it.
+        max_fields: The most fields, files among them.
+        max_field_size: The most bytes of a field that is no file, decoded.
+        max_file_size: The most bytes of a file.
+        max_size: The most bytes of the whole form as it is sent. A form that announces more is
+            refused before it is read.
+
+    Returns:
+        0 when they are set.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: When a limit is negative.
+        WrongStateError: Outside of the callback that answers a request, or when a field has been
+            read already.
+        NoMemoryError
+    """
+    result = lib.ah_set_form_limits(
+        _marshal.handle(connection, Connection, "connection"),
+        max_fields,
+        max_field_size,
+        max_file_size,
+        max_size,
+    )
+    return _marshal.checked(result)
+
+
+def next_form_field(connection: Connection) -> FormField | None:
+    """Goes to the next field of the form in this request.
+
+    It waits until the client has sent the field's name. The data comes with `read_form_field` or
+    `store_form_field`.
+
+    Args:
+        connection: The connection, as a callback received it.
+
+    Returns:
+        The field, whose texts live until the next call of this function for the request; None
+        behind the last field, which is no error, and when the call failed.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        MalformedError: When the request has no form, or its form breaks the rules.
+        TooLargeError: When it exceeds a limit.
+        ConnectionClosedError: When the client went away or the wait took too long.
+        WrongStateError: Outside of the callback that answers a request, or when the form has failed
+            before.
+        NoMemoryError
+    """
+    result = lib.ah_next_form_field(_marshal.handle(connection, Connection, "connection"))
+    return FormField._from_c(result) if _marshal.checked_optional(result) else None
+
+
+def read_form_field(connection: Connection, buffer_size: int) -> bytes:
+    """Reads the next part of the current field's data.
+
+    It may return fewer bytes than asked for: call it again until it returns 0.
+
+    Args:
+        connection: The connection, as a callback received it.
+        buffer_size: The size of `buffer` in bytes, not below zero.
+
+    Returns:
+        The bytes. Their length: the number of bytes read; 0 at the end of the field.
+
+    Raises:
+        HttpError: Those of `next_form_field`.
+        WrongStateError: When there is no current field, too.
+        InvalidArgumentError: For a None `buffer` or a negative size.
+    """
+    buffer = _marshal.buffer(buffer_size, "buffer_size")
+    result = lib.ah_read_form_field(
+        _marshal.handle(connection, Connection, "connection"),
+        buffer,
+        buffer_size,
+    )
+    return _marshal.copied(buffer, _marshal.checked(result))
+
+
+def store_form_field(connection: Connection, directory: str, file_name: str) -> int:
+    """Writes what is left of the current field's data to a new file.
+
+    The file appears under its name when all of the data has arrived; until then it is called
+    `.part-` and a number, and if anything fails it is gone. A file that is there already is never
+    changed. Only the program's own user may read the new one. The name is a single one: without a
+    slash, and without a dot at its beginning, so that neither the directory is left nor a file such
+    as `.htpasswd` is put into it.
+
+    Args:
+        connection: The connection, as a callback received it.
+        directory: The folder, which has to be there.
+        file_name: The file's name. The client's own may be passed, but only this check stands
+            between it and the folder's other files.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        HttpError: Those of `read_form_field`.
+        InvalidArgumentError: For a name that cannot be one, or that is taken.
+        MissingFileError: When there is no such folder.
+        AccessDeniedError: When the program may not write there.
+        HttpError: When the system refuses otherwise, as for a full disk.
+    """
+    result = lib.ah_store_form_field(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode(directory, "directory"),
+        _marshal.encode(file_name, "file_name"),
+    )
+    return _marshal.checked(result)
+
+
+def set_password(file_name: str, domain: str, user: str, password: str | None = None) -> int:
+    """Sets, changes or takes away a user's password in a password file.
+
+    The file is made if it is not there, readable by the program's own user only. It is replaced as
+    a whole, so that a server that reads it meanwhile sees either the old one or the new one;
+    comments and other lines stay. Two programs that change one file at once lose a change. Source:
+    CivetWeb's `mg_modify_passwords_file`, which writes into the file and keeps users only.
+
+    Args:
+        file_name: The password file.
+        domain: The realm, 1 to 255 bytes without a colon.
+        user: The user's name, 1 to 255 bytes without a colon.
+        password: The password, not empty; None takes the user out of the file.
+
+    Returns:
+        0 when the file has been changed.
+
+    Raises:
+        InvalidArgumentError: For a name or password that cannot be one.
+        MissingFileError: When the folder is not there.
+        AccessDeniedError: When the program may not read or write there.
+        NoMemoryError
+        HttpError: When the system refuses otherwise.
+    """
+    result = lib.ah_set_password(
+        _marshal.encode(file_name, "file_name"),
+        _marshal.encode(domain, "domain"),
+        _marshal.encode(user, "user"),
+        _marshal.encode_optional(password, "password"),
+    )
+    return _marshal.checked(result)
+
+
+def set_password_hash(file_name: str, domain: str, user: str, ha1: str | None = None) -> int:
+    """Does what `set_password` does for a password that is known by its hash only.
+
+    Source: CivetWeb's `mg_modify_passwords_file_ha1`.
+
+    Args:
+        file_name: The password file.
+        domain: The realm, 1 to 255 bytes without a colon.
+        user: The user's name, 1 to 255 bytes without a colon.
+        ha1: The MD5 of `user:realm:password` in 32 lower-case hexadecimal digits; None takes the
+            user out of the file.
+
+    Returns:
+        0 when the file has been changed.
+
+    Raises:
+        HttpError: Those of `set_password`.
+    """
+    result = lib.ah_set_password_hash(
+        _marshal.encode(file_name, "file_name"),
+        _marshal.encode(domain, "domain"),
+        _marshal.encode(user, "user"),
+        _marshal.encode_optional(ha1, "ha1"),
+    )
+    return _marshal.checked(result)
+
+
+def check_authentication(connection: Connection, domain: str | None, file_name: str) -> int:
+    """Checks whether a request proves to know a password of a file.
+
+    If it does, `RequestInfo.remote_user` is the user's name from then on. Source: CivetWeb's
+    `mg_check_digest_access_authentication`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        domain: The realm; None for that of the option `authentication_domain`.
+        file_name: The password file.
+
+    Returns:
+        1 when it does; 0 when it does not, and `send_authentication_request` may ask for it.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        WrongStateError: Outside of the callback that answers a request.
+        HttpError: `MissingFileError`, `AccessDeniedError` or `HttpError` when the file cannot be
+            read.
+    """
+    result = lib.ah_check_authentication(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode_optional(domain, "domain"),
+        _marshal.encode(file_name, "file_name"),
+    )
+    return _marshal.checked(result)
+
+
+def send_authentication_request(connection: Connection, domain: str | None = None) -> int:
+    """Answers with 401 and asks the client for a password.
+
+    A browser asks its user, and sends the request again with the proof. Source: CivetWeb's
+    `mg_send_digest_access_authentication_request`.
+
+    Args:
+        connection: The connection, as a callback received it.
+        domain: The realm, 1 to 255 bytes without quotes, backslashes and control characters;
+            browsers show it. None for that of the option `authentication_domain`.
+
+    Returns:
+        0 when the system has taken all of the answer.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a realm that cannot be one.
+        WrongStateError: Outside of the callback that answers a request, or when something has been
+            sent already.
+        ConnectionClosedError: When the client went away.
+        NoMemoryError
+    """
+    result = lib.ah_send_authentication_request(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode_optional(domain, "domain"),
+    )
+    return _marshal.checked(result)
+
+
 def _start_server(
     callbacks: Callbacks | None = None,
     user_data: object = None,
     options: Mapping[str, str] | Sequence[str] | None = None,
 ) -> Context:
-    with _driver.starting(_driver.members(callbacks, _CALLBACKS), user_data) as server:
-        context = lib.ah_start_server(
+    with _driver.starting(
+        _driver.members(callbacks, _CALLBACKS),
+        user_data,
+        lib.ah_stop_server,
+    ) as server:
+        started = lib.ah_start_server(
             server.handlers.table("ah_callbacks", _CALLBACKS),
             server.handlers.pointer,
             _marshal.pairs(options, "options"),
         )
-        return Context(server.bind(context))
+        return Context(server.bind(started))
 
 
 def _start_server_on_port(
@@ -978,22 +2094,41 @@ def _start_server_on_port(
     user_data: object,
     port: str,
 ) -> Context:
-    with _driver.starting({_on_request: callback}, user_data) as server:
-        context = lib.ah_start_server_on_port(
+    with _driver.starting({_on_request: callback}, user_data, lib.ah_stop_server) as server:
+        started = lib.ah_start_server_on_port(
             server.handlers.function(_on_request),
             server.handlers.pointer,
             _marshal.encode(port, "port"),
         )
-        return Context(server.bind(context))
+        return Context(server.bind(started))
 
 
 _START_SERVER = (
+    "callbacks, options",
+    "callback, options",
+    "callback, port",
     "callbacks=None, user_data=None, options=None",
     "callback, user_data, options",
-    "callback, options",
     "callback, user_data, port",
-    "callback, port",
 )
+
+
+@overload
+def start_server(
+    callbacks: Callbacks | None,
+    options: Mapping[str, str] | Sequence[str],
+) -> Context: ...
+
+
+@overload
+def start_server(
+    callback: RequestCallback | NativeCallback,
+    options: Mapping[str, str] | Sequence[str],
+) -> Context: ...
+
+
+@overload
+def start_server(callback: RequestCallback | NativeCallback | None, port: str) -> Context: ...
 
 
 @overload
@@ -1014,21 +2149,10 @@ def start_server(
 
 @overload
 def start_server(
-    callback: RequestCallback | NativeCallback,
-    options: Mapping[str, str] | Sequence[str],
-) -> Context: ...
-
-
-@overload
-def start_server(
     callback: RequestCallback | NativeCallback | None,
     user_data: object,
     port: str,
 ) -> Context: ...
-
-
-@overload
-def start_server(callback: RequestCallback | NativeCallback, port: str) -> Context: ...
 
 
 def start_server(*args: Any, **kwargs: Any) -> Context:  # noqa: D417 - see the overloads
@@ -1041,11 +2165,11 @@ def start_server(*args: Any, **kwargs: Any) -> Context:  # noqa: D417 - see the 
 
     Args:
         callbacks: The table of callbacks; copied. None for none.
-        user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
-            Native handlers get an address: an int, or None.
-        options: A mapping of names to values, or names and values by turns; None for no options.
+        options: A mapping of names to values, or names and values by turns; None for none.
         callback: The callback that answers requests. None for none.
         port: The value for `listening_ports`, such as `8080`.
+        user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
+            Native handlers get an address: an int, or None.
 
     Returns:
         The server.
@@ -1075,17 +2199,22 @@ def start_server(*args: Any, **kwargs: Any) -> Context:  # noqa: D417 - see the 
             }:
                 return start_server_with_options(callback, user_data, options)
             case {
+                "callback": Callable() | NativeCallback() | None as callback,
+                "user_data": user_data,
+                "port": str() as port,
+            }:
+                return _start_server_on_port(callback, user_data, port)
+            case {"callbacks": Callbacks() | None as callbacks, "options": {} | [*_] as options}:
+                return _start_server(callbacks, None, options)
+            case {
                 "callback": Callable() | NativeCallback() as callback,
                 "options": {} | [*_] as options,
             }:
                 return start_server_with_options(callback, None, options)
             case {
                 "callback": Callable() | NativeCallback() | None as callback,
-                "user_data": user_data,
                 "port": str() as port,
             }:
-                return _start_server_on_port(callback, user_data, port)
-            case {"callback": Callable() | NativeCallback() as callback, "port": str() as port}:
                 return _start_server_on_port(callback, None, port)
     raise _overloads.mismatch("start_server", args, kwargs, _START_SERVER)
 
@@ -1105,7 +2234,7 @@ def start_server_with_options(
         callback: The callback that answers requests. None for none.
         user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
             Native handlers get an address: an int, or None.
-        options: A mapping of names to values, or names and values by turns; None for no options.
+        options: A mapping of names to values, or names and values by turns; None for none.
 
     Returns:
         The server.
@@ -1114,37 +2243,36 @@ def start_server_with_options(
         HttpError: Those of `start_server`.
     """
     options = _marshal.pairs(options, "options")
-    with _driver.starting({_on_request: callback}, user_data) as server:
-        context = lib.ah_start_server_with_options(
+    with _driver.starting({_on_request: callback}, user_data, lib.ah_stop_server) as server:
+        started = lib.ah_start_server_with_options(
             server.handlers.function(_on_request),
             server.handlers.pointer,
             options,
             len(options) - 1,
         )
-        return Context(server.bind(context))
+        return Context(server.bind(started))
 
 
 def stop_server(context: Context) -> None:
     """Stops a server and waits until nothing of it runs any more.
 
-    It takes no new connections, closes the open ones, and returns when every callback has returned
-    and every thread of the server has ended, which takes as long as the slowest callback, and up to
-    a few seconds. From then on the server's handles are invalid and no callback runs. A callback,
-    which would wait for itself, may call it, too: then it only ends the handle and returns, the
-    server stops in the same way once the callback has returned, and the last that is heard of it is
-    `exit_context`. Source: CivetWeb's `mg_stop`.
+    It answers no new request (one that still comes gets the status 503), closes the open
+    connections, and returns when every callback has returned and every thread of the server has
+    ended, which takes as long as the slowest callback, and up to a few seconds. From then on the
+    server's handles are invalid and no callback runs. A callback, which would wait for itself, may
+    call it, too: then it only ends the handle and returns, the server stops in the same way once
+    the callback has returned, and the last that is heard of it is `exit_context`. Source:
+    CivetWeb's `mg_stop`.
 
     Args:
         context: The server to stop.
 
     Raises:
         InvalidHandleError: When the server has been stopped before.
-        WrongThreadError: In a callback written in Python, for which one of the server's threads
-            waits.
         NoMemoryError: And `HttpError` when a callback calls it and no thread can be started that
             does the rest.
     """
-    _driver.stop(_marshal.handle(context, Context, "context"))
+    _driver.stop(_marshal.handle(context, Context, "context"), lib.ah_stop_server)
 
 
 def get_last_error() -> str | None:
@@ -1159,6 +2287,299 @@ def get_last_error() -> str | None:
     """
     result = lib.ah_last_error()
     return _marshal.checked_text(result)
+
+
+def get_valid_options() -> list[ServerOption]:
+    """Lists the options that this library knows.
+
+    Source: CivetWeb's `mg_get_valid_options`.
+
+    Returns:
+        The options, CivetWeb's and then the library's own. Their texts last as long as the program.
+    """
+    found = _marshal.filled("ah_server_option", lib.ah_get_valid_options)
+    return [ServerOption._from_c(c) for c in found]
+
+
+def get_server_option(context: Context, name: str) -> str | None:
+    """Reads an option of a running server.
+
+    The value is the given one, or the default. Source: CivetWeb's `mg_get_option`.
+
+    Args:
+        context: The server.
+        name: The option's name.
+
+    Returns:
+        Its value; None when it has none, or when the call failed.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        InvalidArgumentError: When `name` is None.
+        UnknownOptionError: For a name that no option has.
+    """
+    result = lib.ah_get_server_option(
+        _marshal.handle(context, Context, "context"),
+        _marshal.encode(name, "name"),
+    )
+    return _marshal.checked_text(result)
+
+
+def get_server_ports(context: Context) -> list[ServerPort]:
+    """Lists the TCP ports on which a server listens.
+
+    Source: CivetWeb's `mg_get_server_ports`.
+
+    Args:
+        context: The server.
+
+    Returns:
+        The ports in the order of `listening_ports`, Unix sockets left out.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        NoMemoryError
+    """
+    found = _marshal.filled(
+        "ah_server_port",
+        lib.ah_get_server_ports,
+        _marshal.handle(context, Context, "context"),
+    )
+    return [ServerPort._from_c(c) for c in found]
+
+
+def get_server_port(context: Context) -> int:
+    """Gives the first of a server's TCP ports.
+
+    It tells a program which port the system has chosen for `127.0.0.1:0`.
+
+    Args:
+        context: The server.
+
+    Returns:
+        The port's number.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        WrongStateError: When it listens on Unix sockets only.
+        NoMemoryError
+    """
+    result = lib.ah_get_server_port(_marshal.handle(context, Context, "context"))
+    return _marshal.checked(result)
+
+
+def get_server_statistics(context: Context) -> ServerStatistics:
+    """Reads the counters of a server.
+
+    Source: in place of CivetWeb's `mg_get_context_info`.
+
+    Args:
+        context: The server.
+
+    Returns:
+        A copy of the counters, which lasts until this thread asks again.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+    """
+    result = lib.ah_get_server_statistics(_marshal.handle(context, Context, "context"))
+    return ServerStatistics._from_c(_marshal.checked_pointer(result))
+
+
+def get_library_info() -> LibraryInfo:
+    """Tells what the library is made of.
+
+    Source: in place of CivetWeb's `mg_get_system_info`, `mg_version` and `mg_check_feature`.
+
+    Returns:
+        The versions and features; the texts last as long as the program.
+    """
+    result = lib.ah_get_library_info()
+    return LibraryInfo._from_c(_marshal.checked_pointer(result))
+
+
+def get_user_data(context: Context) -> object:
+    """Gives the pointer that the server was started with.
+
+    A request's callback finds it in `RequestInfo.user_data`. Source: CivetWeb's `mg_get_user_data`.
+
+    Args:
+        context: The server.
+
+    Returns:
+        The pointer given to `start_server`; None when that was None, or when the call failed.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+    """
+    result = lib.ah_get_user_data(_marshal.handle(context, Context, "context"))
+    return _driver.user_data(_marshal.checked_user_data(result))
+
+
+def start_domain(context: Context, options: Mapping[str, str] | Sequence[str]) -> int:
+    """Gives a running server one more host, with a certificate and files of its own.
+
+    The host is named by the option `authentication_domain`; the server's own options are those of
+    every other host. A client reaches the domain by the server name of its TLS handshake (RFC 6066
+    section 3), without TLS by `Host`. What `options` leaves out is as in the server's options, but
+    for the defaults of `hide_files_patterns` and `index_files`: they follow the `cgi_pattern` and
+    `ssi_pattern` of the domain. The callbacks and handlers of the server answer for all of its
+    domains: the header `Host` tells them apart. A domain lasts until the server stops. Source:
+    CivetWeb's `mg_start_domain2`.
+
+    Args:
+        context: The server.
+        options: A mapping of names to values, or names and values by turns; None for none.
+
+    Returns:
+        0.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        UnknownOptionError: For a name that no option has.
+        InvalidArgumentError: When the list is None, lacks a name or has one that another domain
+            has, or has a value of the wrong kind or an option of the whole server.
+        MissingFileError: And `AccessDeniedError` for a certificate that cannot be read.
+        NoMemoryError
+        HttpError: When TLS refuses the certificate, with OpenSSL's words.
+    """
+    options = _marshal.pairs(options, "options")
+    result = lib.ah_start_domain_with_options(
+        _marshal.handle(context, Context, "context"),
+        options,
+        len(options) - 1,
+    )
+    return _marshal.checked(result)
+
+
+def start_domain_with_options(
+    context: Context,
+    options: Mapping[str, str] | Sequence[str] | None = None,
+) -> int:
+    """Gives a running server one more host, with a counted list of options.
+
+    What the array overload of `start_domain` calls.
+
+    Apart from the count it behaves as `start_domain` does.
+
+    Args:
+        context: The server.
+        options: A mapping of names to values, or names and values by turns; None for none.
+
+    Returns:
+        0.
+
+    Raises:
+        HttpError: Those of `start_domain`.
+    """
+    options = _marshal.pairs(options, "options")
+    result = lib.ah_start_domain_with_options(
+        _marshal.handle(context, Context, "context"),
+        options,
+        len(options) - 1,
+    )
+    return _marshal.checked(result)
+
+
+def reload_certificates(context: Context) -> int:
+    """Has a running server read its certificates again, those of its domains included.
+
+    It is the way to take a renewed certificate: write the files, then call this. New connections
+    get the new certificates; those that are open, WebSockets included, go on undisturbed. When a
+    file cannot be used, every certificate stays as it was, and the error says which file it is. The
+    TLS callbacks of `Callbacks` are asked again as at the start, on the calling thread.
+
+    Args:
+        context: The server.
+
+    Returns:
+        0 when the new certificates are in use.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        WrongStateError: When it has no TLS port.
+        HttpError: When a certificate cannot be used, with OpenSSL's words.
+    """
+    result = lib.ah_reload_certificates(_marshal.handle(context, Context, "context"))
+    return _marshal.checked(result)
+
+
+def set_request_handler(
+    context: Context,
+    uri: str,
+    handler: RequestHandlerCallback | NativeCallback | None = None,
+    user_data: object = None,
+) -> None:
+    """Sets the handler that answers the requests of a URI.
+
+    It takes the place of the one that was set for the same URI; None takes that away. It may be
+    called at any time, in callbacks too, and never waits: requests that have begun go on with the
+    handler that they began with, later ones get the new one. So the old handler may still run when
+    the call has returned, and its user data has to live until it is done, at the latest until
+    `stop_server` has returned. Source: CivetWeb's `mg_set_request_handler`, which waits.
+
+    Args:
+        context: The server.
+        uri: A path that begins with a slash, or a pattern.
+        handler: The handler; None to take the URI's handler away.
+        user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
+            Native handlers get an address: an int, or None.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped.
+        InvalidArgumentError: When `uri` is None, or neither a path nor a pattern.
+        NoMemoryError
+    """
+    with _driver.registering(
+        _marshal.handle(context, Context, "context"),
+        {_on_request_handler: handler},
+        user_data,
+    ) as handlers:
+        lib.ah_set_request_handler(
+            _marshal.handle(context, Context, "context"),
+            _marshal.encode(uri, "uri"),
+            handlers.function(_on_request_handler),
+            handlers.pointer,
+        )
+        _marshal.check()
+
+
+def set_auth_handler(
+    context: Context,
+    uri: str,
+    handler: AuthorizationCallback | NativeCallback | None = None,
+    user_data: object = None,
+) -> None:
+    """Sets the handler that decides who may request a URI.
+
+    It is asked before anything else for every request of the URI: for files, request handlers,
+    WebSockets and the server's `RequestCallback` alike. It is set, replaced and taken away as with
+    `set_request_handler`. Passwords that options ask for are asked for as well. Source: CivetWeb's
+    `mg_set_auth_handler`, whose handler stands in place of the passwords, and is asked after the
+    server's `RequestCallback`.
+
+    Args:
+        context: The server.
+        uri: A path that begins with a slash, or a pattern.
+        handler: The handler; None to take the URI's handler away.
+        user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
+            Native handlers get an address: an int, or None.
+
+    Raises:
+        HttpError: Those of `set_request_handler`.
+    """
+    with _driver.registering(
+        _marshal.handle(context, Context, "context"),
+        {_on_authorization: handler},
+        user_data,
+    ) as handlers:
+        lib.ah_set_auth_handler(
+            _marshal.handle(context, Context, "context"),
+            _marshal.encode(uri, "uri"),
+            handlers.function(_on_authorization),
+            handlers.pointer,
+        )
+        _marshal.check()
 
 
 def set_web_socket_handler(
@@ -1271,6 +2692,42 @@ def set_web_socket_handler_with_subprotocols(
             handlers.pointer,
         )
         _marshal.check()
+
+
+def set_web_socket_answer(
+    connection: Connection,
+    subprotocol: str | None = None,
+    headers: str | None = None,
+) -> int:
+    """Says what the answer to a WebSocket's handshake contains beside what the protocol asks for.
+
+    It is for the connect callback, which accepts the client afterwards: to choose the subprotocol
+    by the request (RFC 6455 section 4.2.2) and to set a cookie, for instance. What was said before
+    is replaced.
+
+    Args:
+        connection: The connection that asks for the upgrade.
+        subprotocol: One that the client has offered; None for what the handler's list of
+            subprotocols gives.
+        headers: Header lines, each ended by CR LF, without those of the handshake itself; None for
+            none.
+
+    Returns:
+        0 when it is noted.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        InvalidArgumentError: For a subprotocol that was not offered and for anything but header
+            lines.
+        WrongStateError: Outside of a connect callback.
+        NoMemoryError
+    """
+    result = lib.ah_set_web_socket_answer(
+        _marshal.handle(connection, Connection, "connection"),
+        _marshal.encode_optional(subprotocol, "subprotocol"),
+        _marshal.encode_optional(headers, "headers"),
+    )
+    return _marshal.checked(result)
 
 
 def write_web_socket(connection: Connection, opcode: int, data: str | bytes) -> int:
@@ -1399,6 +2856,44 @@ def write_to_web_socket(connection: Connection, opcode: int, data: str | bytes) 
     return _marshal.checked(result)
 
 
+def write_to_web_socket_within(
+    connection: Connection,
+    opcode: int,
+    data: str | bytes,
+    timeout_ms: int,
+) -> int:
+    """Sends one message or control frame, and waits a limited time for room in the client's queue.
+
+    It is `write_to_web_socket` for a sender that goes by the client's pace: whatever
+    `websocket_queue_policy` says, a full queue neither closes the connection nor drops the message
+    unasked. In callbacks it does not wait, as whoever waits there could hold up the thread that is
+    to send.
+
+    Args:
+        connection: The WebSocket.
+        opcode: 1 text, 2 binary, 8 close, 9 ping, 10 pong (RFC 6455 section 5.2).
+        data: The payload; UTF-8 when the opcode is 1. A str is sent as UTF-8.
+        timeout_ms: The longest wait in milliseconds; 0 does not wait, -1 waits as long as the
+            WebSocket is open.
+
+    Returns:
+        A number above zero when the message was handed to the system.
+
+    Raises:
+        HttpError: Those of `write_to_web_socket`.
+        QueueFullError: When there was no room in that time, and nothing was sent.
+    """
+    data = _marshal.contents(data, "data")
+    result = lib.ah_write_to_web_socket_within(
+        _marshal.handle(connection, Connection, "connection"),
+        opcode,
+        data,
+        len(data),
+        timeout_ms,
+    )
+    return _marshal.checked(result)
+
+
 def write_text_to_web_socket(connection: Connection, data: str | bytes) -> int:
     """Sends one text message; the length is an `ArchWord`, or the text ends with NUL.
 
@@ -1513,10 +3008,11 @@ def close_web_socket_with_reason(
 
 
 def get_subprotocol(connection: Connection) -> str | None:
-    """Says which subprotocol was agreed on with the client.
+    """Says which subprotocol was agreed on with the other side.
 
-    It is the first of those given to `set_web_socket_handler_with_subprotocols` that the client had
-    offered (RFC 6455 section 4.2.2).
+    At a server it is the first of those given to `set_web_socket_handler_with_subprotocols` that
+    the client had offered (RFC 6455 section 4.2.2), at a client the one of its own that the server
+    has chosen.
 
     Args:
         connection: The WebSocket.
@@ -1530,6 +3026,27 @@ def get_subprotocol(connection: Connection) -> str | None:
     """
     result = lib.ah_get_subprotocol(_marshal.handle(connection, Connection, "connection"))
     return _marshal.checked_text(result)
+
+
+def get_close_code(connection: Connection) -> int:
+    """Says with what code a WebSocket was closed.
+
+    It is the code of the first close frame, whoever sent that (RFC 6455 section 7.1.5); 1005 for a
+    frame without a code, and 1006 for a connection that ended without one. It can be asked up to
+    and including the close callback.
+
+    Args:
+        connection: The WebSocket.
+
+    Returns:
+        The code; 0 while the WebSocket is open.
+
+    Raises:
+        InvalidHandleError: When the close callback has returned.
+        WrongStateError: When the connection is no WebSocket (yet).
+    """
+    result = lib.ah_get_close_code(_marshal.handle(connection, Connection, "connection"))
+    return _marshal.checked(result)
 
 
 def get_queued_bytes(connection: Connection) -> int:
@@ -1621,6 +3138,11 @@ def leave_group(connection: Connection, name: str) -> int:
 
 def write_to_group(context: Context, name: str, opcode: int, data: str | bytes) -> int:
     """Sends one message or control frame to every member of a group.
+
+    It is encoded once, and no member is waited for: where a queue is full, `websocket_queue_policy`
+    decides, and "block" is taken for "drop". What a callback writes leaves when the callbacks that
+    are at hand have returned, together with what others of them write to the group, and in the
+    order in which it was written.
 
     Args:
         context: The server.
@@ -1741,3 +3263,226 @@ def get_web_socket_statistics(context: Context) -> WebSocketStatistics:
     """
     result = lib.ah_get_web_socket_statistics(_marshal.handle(context, Context, "context"))
     return WebSocketStatistics._from_c(_marshal.checked_pointer(result))
+
+
+def start_client(options: Mapping[str, str] | Sequence[str] | None = None) -> Client:
+    """Makes a client, which opens nothing by itself.
+
+    One client is enough for a program, unless connections need different options. The process
+    ignores SIGPIPE from then on, as it does for a server.
+
+    Args:
+        options: A mapping of names to values, or names and values by turns; None for none.
+
+    Returns:
+        The client.
+
+    Raises:
+        UnknownOptionError: For a name that no client knows.
+        InvalidArgumentError: For a name without a value or a value of the wrong kind.
+        MissingFileError: Or `AccessDeniedError` for a file that cannot be read.
+        NoMemoryError
+        HttpError: When the certificates cannot be loaded.
+    """
+    with _driver.starting({}, None, lib.ah_stop_client) as server:
+        started = lib.ah_start_client(_marshal.pairs(options, "options"))
+        return Client(server.bind(started))
+
+
+def start_client_with_options(options: Mapping[str, str] | Sequence[str] | None = None) -> Client:
+    """Makes a client with a counted list of options.
+
+    What the array overload of `start_client` calls.
+
+    Args:
+        options: A mapping of names to values, or names and values by turns; None for none.
+
+    Returns:
+        The client.
+
+    Raises:
+        HttpError: Those of `start_client`.
+    """
+    options = _marshal.pairs(options, "options")
+    with _driver.starting({}, None, lib.ah_stop_client) as server:
+        started = lib.ah_start_client_with_options(options, len(options) - 1)
+        return Client(server.bind(started))
+
+
+def stop_client(client: Client) -> None:
+    """Ends a client with all of its connections, and waits until nothing of it runs any more.
+
+    Open WebSockets are closed with the code 1001; a server has `websocket_close_timeout_ms` to
+    answer. Calls that still open a connection or read from one fail. When it returns, every close
+    callback has run and the handles of all connections are invalid. A callback may call it, too:
+    then it only ends the handle and returns, and the rest follows once the callback has returned.
+
+    Args:
+        client: The client to end.
+
+    Raises:
+        InvalidHandleError: When it has been stopped before.
+        NoMemoryError: And `HttpError` when a callback calls it and no thread can be started that
+            does the rest.
+    """
+    _driver.stop(_marshal.handle(client, Client, "client"), lib.ah_stop_client)
+
+
+def connect_web_socket(
+    client: Client,
+    url: str,
+    ready_handler: WebSocketReadyCallback | NativeCallback | None = None,
+    data_handler: WebSocketMessageCallback | NativeCallback | None = None,
+    close_handler: WebSocketCloseCallback | NativeCallback | None = None,
+    user_data: object = None,
+    subprotocols: Sequence[str] | None = None,
+    headers: Mapping[str, str] | Sequence[str] | None = None,
+) -> Connection:
+    """Opens a WebSocket at a server, and waits until it is open or has failed.
+
+    It takes `connect_timeout_ms` at most. The opening handshake is that of RFC 6455 section 4.1: a
+    server that does not prove that it has read the request, or chooses a subprotocol or an
+    extension that was not offered, gets no connection. permessage-deflate (RFC 7692) is offered
+    unless `websocket_compression` is `no`. The callbacks run on the client's threads, one at a time
+    for one connection; the ready callback may run before this call has returned. Frames are masked
+    with random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length
+    is an `ArchWord` or an `Int`, and in what they leave out. Source: in place of CivetWeb's
+    `mg_connect_websocket_client`.
+
+    Args:
+        client: The client.
+        url: Where to, such as `wss://example.org/chat`; at most 8192 bytes.
+        ready_handler: Told when the WebSocket has opened. May be None.
+        data_handler: Given each message. None: messages are dropped; pings and closes are answered
+            all the same.
+        close_handler: Told when the WebSocket has ended. May be None. It is not called when this
+            call fails.
+        user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
+            Native handlers get an address: an int, or None.
+        subprotocols: The names of protocols to offer, the preferred one first, ended by None;
+            copied. None: none. A server may choose none of them: `get_subprotocol` says.
+        headers: A mapping of names to values, or names and values by turns; None for none.
+
+    Returns:
+        The open WebSocket.
+
+    Raises:
+        InvalidHandleError: When the client has been stopped.
+        InvalidArgumentError: For a URL that is none or no WebSocket's, a subprotocol that is no
+            token, or a header that is not allowed (a line end in it, for instance).
+        ConnectFailedError: When the host is unknown, nothing answers there, TLS fails, or the
+            server refuses (the message has the status) or breaks the handshake, and when
+            `websocket_max_connections` are open.
+        TimedOutError: After `connect_timeout_ms`.
+        NoMemoryError
+        HttpError
+    """
+    with _driver.connecting(
+        _marshal.handle(client, Client, "client"),
+        {
+            _on_web_socket_ready: ready_handler,
+            _on_web_socket_message: data_handler,
+            _on_web_socket_close: close_handler,
+        },
+        user_data,
+    ) as handlers:
+        result = lib.ah_connect_web_socket(
+            _marshal.handle(client, Client, "client"),
+            _marshal.encode(url, "url"),
+            handlers.function(_on_web_socket_ready),
+            handlers.function(_on_web_socket_message),
+            handlers.function(_on_web_socket_close),
+            handlers.pointer,
+            _marshal.strings(subprotocols, "subprotocols"),
+            _marshal.pairs(headers, "headers"),
+        )
+        return Connection(_marshal.checked_pointer(result))
+
+
+def get_response_info(connection: Connection) -> ResponseInfo:
+    """Gives what a server has answered on a client's connection.
+
+    `get_header` looks up one of its headers by name. Source: in place of CivetWeb's
+    `mg_get_response_info`.
+
+    Args:
+        connection: A connection that a client has opened.
+
+    Returns:
+        The response.
+
+    Raises:
+        InvalidHandleError: When the connection has ended.
+        WrongStateError: For a connection that a server has accepted: it has a request.
+    """
+    result = lib.ah_get_response_info(_marshal.handle(connection, Connection, "connection"))
+    return ResponseInfo._from_c(_marshal.checked_pointer(result))
+
+
+def send_request(
+    client: Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | Sequence[str] | None = None,
+    body: str | bytes | None = None,
+) -> Connection:
+    """Sends an HTTP request to a server, and waits until the headers of the response are there.
+
+    What comes back is a connection on which `get_response_info` and `get_header` tell what the
+    server has answered, and `read` gives the body, without the framing of chunks, until it returns
+    0; `close_connection` ends it. A status of 400 and above is an answer, and no failure of this
+    call. Each request has a connection of its own, which is not used again (`Connection: close`).
+    The headers `Host`, `Connection`, `Content-Length` and, if there is none among those given,
+    `User-Agent` are the library's. A body is not compressed, nor decompressed: `Accept-Encoding` is
+    the program's to send. Source: in place of CivetWeb's `mg_connect_client2` and `mg_download`.
+
+    Args:
+        client: The client.
+        method: Such as `GET` or `POST`; case matters (RFC 9110 section 9.1). `CONNECT` is refused.
+        url: What is asked for, such as `https://example.org/page?q=1`; at most 8192 bytes.
+        headers: A mapping of names to values, or names and values by turns; None for none.
+        body: The content of the request. A str is sent as UTF-8.
+
+    Returns:
+        The connection with the response.
+
+    Raises:
+        InvalidHandleError: When the client has been stopped.
+        InvalidArgumentError: For a method that is no token, a URL that is none, or a header that is
+            not allowed (a line end in it, or `Transfer-Encoding`, for instance).
+        ConnectFailedError: When the host is unknown, nothing answers there, TLS fails, or the
+            answer is no HTTP response (one with more than 16384 bytes of headers, for instance, or
+            with two lengths).
+        TimedOutError: After `connect_timeout_ms`, or `request_timeout_ms` without progress.
+        NoMemoryError
+        HttpError
+    """
+    body = _marshal.optional_contents(body, "body")
+    result = lib.ah_send_request(
+        _marshal.handle(client, Client, "client"),
+        _marshal.encode(method, "method"),
+        _marshal.encode(url, "url"),
+        _marshal.pairs(headers, "headers"),
+        body,
+        len(body),
+    )
+    return Connection(_marshal.checked_pointer(result))
+
+
+def close_connection(connection: Connection) -> None:
+    """Ends a connection that `send_request` has opened, read to its end or not.
+
+    A `read` that another thread is in fails. Until it is called, or `stop_client`, the connection
+    stays open. Source: in place of CivetWeb's `mg_close_connection`.
+
+    Args:
+        connection: The connection; its handle and the strings of its response are invalid from then
+            on.
+
+    Raises:
+        InvalidHandleError: When it has ended.
+        WrongStateError: For a connection of another kind: a WebSocket is closed by
+            `close_web_socket`, a server's connection when its callback returns.
+    """
+    lib.ah_close_connection(_marshal.handle(connection, Connection, "connection"))
+    _marshal.check()

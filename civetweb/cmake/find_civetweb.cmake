@@ -14,8 +14,9 @@ endif()
 message(STATUS "CivetWeb: ${civetweb_source}")
 
 # USE_STACK_SIZE stays undefined: threads get the system's own stack size, which Python and Alusus code can live on.
+# REENTRANT_TIME: else its threads share one `struct tm`, and a Date header may be another's.
 set(civetweb_definitions
-  USE_WEBSOCKET USE_IPV6 USE_ZLIB USE_X_DOM_SOCKET OPENSSL_API_3_0 NO_SSL_DL SOCKET_TIMEOUT_QUANTUM=100
+  REENTRANT_TIME USE_WEBSOCKET USE_IPV6 USE_ZLIB USE_X_DOM_SOCKET OPENSSL_API_3_0 NO_SSL_DL SOCKET_TIMEOUT_QUANTUM=100
   $<$<NOT:$<CONFIG:Debug>>:NDEBUG>)
 
 # CivetWeb leaves out what it cannot have without a word, so it is built once and asked.

@@ -25,7 +25,13 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/alusus_http.pc"
 # Alusus: beside the module, which imports it by its file name.
 set(stubs "${PROJECT_SOURCE_DIR}/alusus_stubs")
 install(TARGETS alusus_http COMPONENT alusus EXCLUDE_FROM_ALL LIBRARY DESTINATION .)
-install(FILES "${stubs}/Http.alusus" "${stubs}/بـننت.أسس" "${PROJECT_SOURCE_DIR}/README.md"
+install(FILES "${stubs}/Http.alusus" "${stubs}/بـننت.أسس" "${stubs}/README.md" "${stubs}/README.ar.md"
   "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION . COMPONENT alusus EXCLUDE_FROM_ALL)
+install(FILES "${PROJECT_SOURCE_DIR}/docs/security.md" DESTINATION docs COMPONENT alusus EXCLUDE_FROM_ALL)
+foreach(page reference/http upgrading coverage)
+  cmake_path(GET page PARENT_PATH folder)
+  install(FILES "${PROJECT_SOURCE_DIR}/docs/${page}.md" "${PROJECT_SOURCE_DIR}/docs/${page}.ar.md"
+    DESTINATION "docs/${folder}" COMPONENT alusus EXCLUDE_FROM_ALL)
+endforeach()
 install(FILES "${civetweb_source}/LICENSE.md" DESTINATION . RENAME LICENSE.civetweb.md
   COMPONENT alusus EXCLUDE_FROM_ALL)

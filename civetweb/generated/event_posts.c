@@ -13,6 +13,22 @@ int32_t ah_post_request(ah_connection *connection)
     return rt_event_post(NULL, &event, 500);
 }
 
+int32_t ah_post_request_handler(ah_connection *connection, void *user_data)
+{
+    ah_event event = {.kind = AH_EVENT_REQUEST_HANDLER};
+
+    event.arguments.request_handler.connection = connection;
+    return rt_event_post(user_data, &event, 500);
+}
+
+int32_t ah_post_authorization(ah_connection *connection, void *user_data)
+{
+    ah_event event = {.kind = AH_EVENT_AUTHORIZATION};
+
+    event.arguments.authorization.connection = connection;
+    return rt_event_post(user_data, &event, 0);
+}
+
 int32_t ah_post_web_socket_connect(ah_connection *connection, void *user_data)
 {
     ah_event event = {.kind = AH_EVENT_WEB_SOCKET_CONNECT};

@@ -29,6 +29,22 @@ _Static_assert(offsetof(ah_request_info, user_data) == 128, "RequestInfo.userDat
 _Static_assert(offsetof(ah_request_info, conn_data) == 136, "RequestInfo.connData");
 _Static_assert(offsetof(ah_request_info, number_headers) == 144, "RequestInfo.numberHeaders");
 _Static_assert(offsetof(ah_request_info, http_headers) == 152, "RequestInfo.httpHeaders");
+_Static_assert(sizeof(ah_connection_info) == 88, "ConnectionInfo");
+_Static_assert(offsetof(ah_connection_info, age) == 0, "ConnectionInfo.age");
+_Static_assert(offsetof(ah_connection_info, requests) == 8, "ConnectionInfo.requests");
+_Static_assert(offsetof(ah_connection_info, bytes_received) == 16, "ConnectionInfo.bytesReceived");
+_Static_assert(offsetof(ah_connection_info, bytes_sent) == 24, "ConnectionInfo.bytesSent");
+_Static_assert(offsetof(ah_connection_info, tls_version) == 32, "ConnectionInfo.tlsVersion");
+_Static_assert(offsetof(ah_connection_info, tls_cipher) == 40, "ConnectionInfo.tlsCipher");
+_Static_assert(offsetof(ah_connection_info, tls_server_name) == 48, "ConnectionInfo.tlsServerName");
+_Static_assert(offsetof(ah_connection_info, client_subject) == 56, "ConnectionInfo.clientSubject");
+_Static_assert(offsetof(ah_connection_info, client_issuer) == 64, "ConnectionInfo.clientIssuer");
+_Static_assert(offsetof(ah_connection_info, client_serial) == 72, "ConnectionInfo.clientSerial");
+_Static_assert(offsetof(ah_connection_info, client_fingerprint) == 80, "ConnectionInfo.clientFingerprint");
+_Static_assert(sizeof(ah_form_field) == 24, "FormField");
+_Static_assert(offsetof(ah_form_field, name) == 0, "FormField.name");
+_Static_assert(offsetof(ah_form_field, file_name) == 8, "FormField.fileName");
+_Static_assert(offsetof(ah_form_field, mime_type) == 16, "FormField.mimeType");
 _Static_assert(sizeof(ah_callbacks) == 144, "Callbacks");
 _Static_assert(offsetof(ah_callbacks, begin_request) == 0, "Callbacks.beginRequest");
 _Static_assert(offsetof(ah_callbacks, end_request) == 8, "Callbacks.endRequest");
@@ -48,6 +64,42 @@ _Static_assert(offsetof(ah_callbacks, exit_context) == 112, "Callbacks.exitConte
 _Static_assert(offsetof(ah_callbacks, init_thread) == 120, "Callbacks.initThread");
 _Static_assert(offsetof(ah_callbacks, exit_thread) == 128, "Callbacks.exitThread");
 _Static_assert(offsetof(ah_callbacks, init_connection) == 136, "Callbacks.initConnection");
+_Static_assert(sizeof(ah_server_option) == 24, "ServerOption");
+_Static_assert(offsetof(ah_server_option, name) == 0, "ServerOption.name");
+_Static_assert(offsetof(ah_server_option, kind) == 8, "ServerOption.kind");
+_Static_assert(offsetof(ah_server_option, default_value) == 16, "ServerOption.defaultValue");
+_Static_assert(sizeof(ah_server_port) == 16, "ServerPort");
+_Static_assert(offsetof(ah_server_port, port) == 0, "ServerPort.port");
+_Static_assert(offsetof(ah_server_port, is_ssl) == 4, "ServerPort.isSsl");
+_Static_assert(offsetof(ah_server_port, is_redirect) == 8, "ServerPort.isRedirect");
+_Static_assert(offsetof(ah_server_port, is_ipv6) == 12, "ServerPort.isIpv6");
+_Static_assert(sizeof(ah_server_statistics) == 112, "ServerStatistics");
+_Static_assert(offsetof(ah_server_statistics, uptime) == 0, "ServerStatistics.uptime");
+_Static_assert(offsetof(ah_server_statistics, workers) == 8, "ServerStatistics.workers");
+_Static_assert(offsetof(ah_server_statistics, workers_busy) == 16, "ServerStatistics.workersBusy");
+_Static_assert(offsetof(ah_server_statistics, connections_waiting) == 24, "ServerStatistics.connectionsWaiting");
+_Static_assert(offsetof(ah_server_statistics, connections_open) == 32, "ServerStatistics.connectionsOpen");
+_Static_assert(offsetof(ah_server_statistics, connections_accepted) == 40, "ServerStatistics.connectionsAccepted");
+_Static_assert(offsetof(ah_server_statistics, requests) == 48, "ServerStatistics.requests");
+_Static_assert(offsetof(ah_server_statistics, informational) == 56, "ServerStatistics.informational");
+_Static_assert(offsetof(ah_server_statistics, successful) == 64, "ServerStatistics.successful");
+_Static_assert(offsetof(ah_server_statistics, redirected) == 72, "ServerStatistics.redirected");
+_Static_assert(offsetof(ah_server_statistics, client_errors) == 80, "ServerStatistics.clientErrors");
+_Static_assert(offsetof(ah_server_statistics, server_errors) == 88, "ServerStatistics.serverErrors");
+_Static_assert(offsetof(ah_server_statistics, bytes_received) == 96, "ServerStatistics.bytesReceived");
+_Static_assert(offsetof(ah_server_statistics, bytes_sent) == 104, "ServerStatistics.bytesSent");
+_Static_assert(sizeof(ah_library_info) == 64, "LibraryInfo");
+_Static_assert(offsetof(ah_library_info, version) == 0, "LibraryInfo.version");
+_Static_assert(offsetof(ah_library_info, civetweb) == 8, "LibraryInfo.civetweb");
+_Static_assert(offsetof(ah_library_info, open_ssl) == 16, "LibraryInfo.openSsl");
+_Static_assert(offsetof(ah_library_info, zlib) == 24, "LibraryInfo.zlib");
+_Static_assert(offsetof(ah_library_info, has_files) == 32, "LibraryInfo.hasFiles");
+_Static_assert(offsetof(ah_library_info, has_tls) == 36, "LibraryInfo.hasTls");
+_Static_assert(offsetof(ah_library_info, has_cgi) == 40, "LibraryInfo.hasCgi");
+_Static_assert(offsetof(ah_library_info, has_ipv6) == 44, "LibraryInfo.hasIpv6");
+_Static_assert(offsetof(ah_library_info, has_web_socket) == 48, "LibraryInfo.hasWebSocket");
+_Static_assert(offsetof(ah_library_info, has_compression) == 52, "LibraryInfo.hasCompression");
+_Static_assert(offsetof(ah_library_info, has_unix_sockets) == 56, "LibraryInfo.hasUnixSockets");
 _Static_assert(sizeof(ah_web_socket_statistics) == 112, "WebSocketStatistics");
 _Static_assert(offsetof(ah_web_socket_statistics, open) == 0, "WebSocketStatistics.open");
 _Static_assert(offsetof(ah_web_socket_statistics, opened) == 8, "WebSocketStatistics.opened");
@@ -63,6 +115,13 @@ _Static_assert(offsetof(ah_web_socket_statistics, closed_invalid_data) == 80, "W
 _Static_assert(offsetof(ah_web_socket_statistics, closed_too_big) == 88, "WebSocketStatistics.closedTooBig");
 _Static_assert(offsetof(ah_web_socket_statistics, closed_abnormally) == 96, "WebSocketStatistics.closedAbnormally");
 _Static_assert(offsetof(ah_web_socket_statistics, closed_otherwise) == 104, "WebSocketStatistics.closedOtherwise");
+_Static_assert(sizeof(ah_response_info) == 1064, "ResponseInfo");
+_Static_assert(offsetof(ah_response_info, status_code) == 0, "ResponseInfo.statusCode");
+_Static_assert(offsetof(ah_response_info, status_text) == 8, "ResponseInfo.statusText");
+_Static_assert(offsetof(ah_response_info, http_version) == 16, "ResponseInfo.httpVersion");
+_Static_assert(offsetof(ah_response_info, content_length) == 24, "ResponseInfo.contentLength");
+_Static_assert(offsetof(ah_response_info, number_headers) == 32, "ResponseInfo.numberHeaders");
+_Static_assert(offsetof(ah_response_info, http_headers) == 40, "ResponseInfo.httpHeaders");
 
 const ah_request_info *ah_get_request_info(ah_connection *connection)
 {
@@ -111,6 +170,65 @@ int32_t ah_read(ah_connection *connection, void *buffer, int32_t buffer_size)
     return result;
 }
 
+int64_t ah_store_body(ah_connection *connection, const char *directory, const char *file_name, int64_t max_size)
+{
+    struct connection *pinned;
+    int64_t result;
+
+    error_clear();
+    if (!check_given("directory", directory != NULL) ||
+        !check_given("fileName", file_name != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_store_body(pinned, directory, file_name, max_size);
+    handle_unpin(connection);
+    return result;
+}
+
+ah_context *ah_get_context(ah_connection *connection)
+{
+    struct connection *pinned;
+    ah_context *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_context(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_set_connection_data(ah_connection *connection, void *conn_data)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_set_connection_data(pinned, conn_data);
+    handle_unpin(connection);
+    return result;
+}
+
+const ah_connection_info *ah_get_connection_info(ah_connection *connection)
+{
+    struct connection *pinned;
+    const ah_connection_info *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_connection_info(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
 int32_t ah_write(ah_connection *connection, const char *buffer, int32_t buffer_size)
 {
     struct connection *pinned;
@@ -143,6 +261,306 @@ int32_t ah_print(ah_connection *connection, const char *format, ...)
     va_start(values, format);
     result = rt_print(pinned, format, values);
     va_end(values);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_get_cookie(const char *cookies, const char *name, char *out, uint64_t out_size)
+{
+    error_clear();
+    if (!check_given("name", name != NULL) ||
+        !check_data("out", out, (uint64_t)out_size))
+        return -1;
+    return rt_get_cookie(cookies, name, out, (size_t)out_size);
+}
+
+int32_t ah_get_variable(const char *data, int32_t data_size, const char *name, char *out, int32_t out_size)
+{
+    error_clear();
+    if (!check_length("dataSize", data_size) ||
+        !check_length("outSize", out_size) ||
+        !check_data("data", data, (uint64_t)data_size) ||
+        !check_given("name", name != NULL) ||
+        !check_data("out", out, (uint64_t)out_size))
+        return -1;
+    return rt_get_variable(data, (size_t)data_size, name, out, (size_t)out_size);
+}
+
+int32_t ah_respond(ah_connection *connection, int32_t status, const char *mime_type, const char *body, size_t body_len)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_data("body", body, (uint64_t)body_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_respond(pinned, status, mime_type, body, body_len);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_start_response(ah_connection *connection, int32_t status)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_start_response(pinned, status);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_add_response_header(ah_connection *connection, const char *name, const char *value)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("name", name != NULL) ||
+        !check_given("value", value != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_add_response_header(pinned, name, value);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_send_response_headers(ah_connection *connection)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_send_response_headers(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_send_chunk(ah_connection *connection, const char *data, size_t data_len)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_data("data", data, (uint64_t)data_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_send_chunk(pinned, data, data_len);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_send_error(ah_connection *connection, int32_t status, const char *message)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("message", message != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_send_error(pinned, status, message);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_send_redirect(ah_connection *connection, const char *uri, int32_t status)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("uri", uri != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_send_redirect(pinned, uri, status);
+    handle_unpin(connection);
+    return result;
+}
+
+void ah_send_file(ah_connection *connection, const char *file_name)
+{
+    struct connection *pinned;
+
+    error_clear();
+    if (!check_given("fileName", file_name != NULL))
+        return;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return;
+    rt_send_file(pinned, file_name);
+    handle_unpin(connection);
+}
+
+void ah_send_file_of_type(ah_connection *connection, const char *file_name, const char *mime)
+{
+    struct connection *pinned;
+
+    error_clear();
+    if (!check_given("fileName", file_name != NULL))
+        return;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return;
+    rt_send_file_of_type(pinned, file_name, mime);
+    handle_unpin(connection);
+}
+
+const char *ah_get_mime_type(const char *file_name)
+{
+    error_clear();
+    if (!check_given("fileName", file_name != NULL))
+        return NULL;
+    return rt_get_mime_type(file_name);
+}
+
+int32_t ah_encode_url(const char *text, char *out, int32_t out_size)
+{
+    error_clear();
+    if (!check_length("outSize", out_size) ||
+        !check_given("text", text != NULL) ||
+        !check_data("out", out, (uint64_t)out_size))
+        return -1;
+    return rt_encode_url(text, out, (size_t)out_size);
+}
+
+int32_t ah_decode_url(const char *text, int32_t text_len, char *out, int32_t out_size, int32_t is_form)
+{
+    error_clear();
+    if (!check_length("textLen", text_len) ||
+        !check_length("outSize", out_size) ||
+        !check_data("text", text, (uint64_t)text_len) ||
+        !check_data("out", out, (uint64_t)out_size))
+        return -1;
+    return rt_decode_url(text, (size_t)text_len, out, (size_t)out_size, is_form);
+}
+
+int32_t ah_set_form_limits(ah_connection *connection, int32_t max_fields, int64_t max_field_size, int64_t max_file_size,
+                           int64_t max_size)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_set_form_limits(pinned, max_fields, max_field_size, max_file_size, max_size);
+    handle_unpin(connection);
+    return result;
+}
+
+const ah_form_field *ah_next_form_field(ah_connection *connection)
+{
+    struct connection *pinned;
+    const ah_form_field *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_next_form_field(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_read_form_field(ah_connection *connection, void *buffer, int32_t buffer_size)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_length("bufferSize", buffer_size) ||
+        !check_data("buffer", buffer, (uint64_t)buffer_size))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_read_form_field(pinned, buffer, (size_t)buffer_size);
+    handle_unpin(connection);
+    return result;
+}
+
+int64_t ah_store_form_field(ah_connection *connection, const char *directory, const char *file_name)
+{
+    struct connection *pinned;
+    int64_t result;
+
+    error_clear();
+    if (!check_given("directory", directory != NULL) ||
+        !check_given("fileName", file_name != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_store_form_field(pinned, directory, file_name);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_set_password(const char *file_name, const char *domain, const char *user, const char *password)
+{
+    error_clear();
+    if (!check_given("fileName", file_name != NULL) ||
+        !check_given("domain", domain != NULL) ||
+        !check_given("user", user != NULL))
+        return -1;
+    return rt_set_password(file_name, domain, user, password);
+}
+
+int32_t ah_set_password_hash(const char *file_name, const char *domain, const char *user, const char *ha1)
+{
+    error_clear();
+    if (!check_given("fileName", file_name != NULL) ||
+        !check_given("domain", domain != NULL) ||
+        !check_given("user", user != NULL))
+        return -1;
+    return rt_set_password_hash(file_name, domain, user, ha1);
+}
+
+int32_t ah_check_authentication(ah_connection *connection, const char *domain, const char *file_name)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("fileName", file_name != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_check_authentication(pinned, domain, file_name);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_send_authentication_request(ah_connection *connection, const char *domain)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_send_authentication_request(pinned, domain);
     handle_unpin(connection);
     return result;
 }
@@ -203,6 +621,171 @@ void ah_stop_server(ah_context *context)
 {
     error_clear();
     rt_stop_server(context);
+}
+
+int32_t ah_get_valid_options(ah_server_option *options, int32_t capacity)
+{
+    error_clear();
+    if (!check_length("capacity", capacity) ||
+        !check_data("options", options, (uint64_t)capacity))
+        return -1;
+    return rt_get_valid_options(options, (size_t)capacity);
+}
+
+const char *ah_get_server_option(ah_context *context, const char *name)
+{
+    struct server *pinned;
+    const char *result;
+
+    error_clear();
+    if (!check_given("name", name != NULL))
+        return NULL;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_server_option(pinned, name);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_get_server_ports(ah_context *context, ah_server_port *ports, int32_t capacity)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_length("capacity", capacity) ||
+        !check_data("ports", ports, (uint64_t)capacity))
+        return -1;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_get_server_ports(pinned, ports, (size_t)capacity);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_get_server_port(ah_context *context)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_get_server_port(pinned);
+    handle_unpin(context);
+    return result;
+}
+
+const ah_server_statistics *ah_get_server_statistics(ah_context *context)
+{
+    struct server *pinned;
+    const ah_server_statistics *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_server_statistics(pinned);
+    handle_unpin(context);
+    return result;
+}
+
+const ah_library_info *ah_get_library_info(void)
+{
+    error_clear();
+    return rt_get_library_info();
+}
+
+void *ah_get_user_data(ah_context *context)
+{
+    struct server *pinned;
+    void *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_user_data(pinned);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_start_domain(ah_context *context, const char *const *options)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_given("options", options != NULL))
+        return -1;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_start_domain(pinned, options);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_start_domain_with_options(ah_context *context, const char *const *options, intptr_t options_count)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_length("optionsCount", options_count) ||
+        !check_data("options", options, (uint64_t)options_count))
+        return -1;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_start_domain_with_options(pinned, options, (size_t)options_count);
+    handle_unpin(context);
+    return result;
+}
+
+int32_t ah_reload_certificates(ah_context *context)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_reload_certificates(pinned);
+    handle_unpin(context);
+    return result;
+}
+
+void ah_set_request_handler(ah_context *context, const char *uri, ah_request_handler_callback handler, void *user_data)
+{
+    struct server *pinned;
+
+    error_clear();
+    if (!check_given("uri", uri != NULL))
+        return;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return;
+    rt_set_request_handler(pinned, uri, handler, user_data);
+    handle_unpin(context);
+}
+
+void ah_set_auth_handler(ah_context *context, const char *uri, ah_authorization_callback handler, void *user_data)
+{
+    struct server *pinned;
+
+    error_clear();
+    if (!check_given("uri", uri != NULL))
+        return;
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return;
+    rt_set_auth_handler(pinned, uri, handler, user_data);
+    handle_unpin(context);
 }
 
 void ah_set_web_socket_handler(ah_context *context, const char *uri, ah_web_socket_connect_callback connect_handler,
@@ -276,6 +859,20 @@ void ah_set_web_socket_message_handler_with_subprotocols(ah_context *context, co
     handle_unpin(context);
 }
 
+int32_t ah_set_web_socket_answer(ah_connection *connection, const char *subprotocol, const char *headers)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_set_web_socket_answer(pinned, subprotocol, headers);
+    handle_unpin(connection);
+    return result;
+}
+
 int32_t ah_write_web_socket(ah_connection *connection, int32_t opcode, const char *data, int32_t data_len)
 {
     struct connection *pinned;
@@ -339,6 +936,23 @@ int32_t ah_write_to_web_socket(ah_connection *connection, int32_t opcode, const 
     if (pinned == NULL)
         return -1;
     result = rt_write_to_web_socket(pinned, opcode, data, data_len);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t opcode, const char *data, size_t data_len,
+                                      int32_t timeout_ms)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    if (!check_data("data", data, (uint64_t)data_len))
+        return -1;
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_write_to_web_socket_within(pinned, opcode, data, data_len, timeout_ms);
     handle_unpin(connection);
     return result;
 }
@@ -429,6 +1043,20 @@ const char *ah_get_subprotocol(ah_connection *connection)
     if (pinned == NULL)
         return NULL;
     result = rt_get_subprotocol(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+int32_t ah_get_close_code(ah_connection *connection)
+{
+    struct connection *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return -1;
+    result = rt_get_close_code(pinned);
     handle_unpin(connection);
     return result;
 }
@@ -560,4 +1188,103 @@ const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context
     result = rt_get_web_socket_statistics(pinned);
     handle_unpin(context);
     return result;
+}
+
+ah_client *ah_start_client(const char *const *options)
+{
+    error_clear();
+    return rt_start_client(options);
+}
+
+ah_client *ah_start_client_with_options(const char *const *options, intptr_t options_count)
+{
+    error_clear();
+    if (!check_length("optionsCount", options_count) ||
+        !check_data("options", options, (uint64_t)options_count))
+        return NULL;
+    return rt_start_client_with_options(options, (size_t)options_count);
+}
+
+void ah_stop_client(ah_client *client)
+{
+    error_clear();
+    rt_stop_client(client);
+}
+
+ah_connection *ah_connect_web_socket(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler,
+                                     ah_web_socket_message_callback data_handler,
+                                     ah_web_socket_close_callback close_handler, void *user_data,
+                                     const char *const *subprotocols, const char *const *headers)
+{
+    struct client *pinned;
+    ah_connection *result;
+
+    error_clear();
+    if (!check_given("url", url != NULL))
+        return NULL;
+    pinned = handle_pin(HANDLE_CLIENT, client);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_connect_web_socket(pinned, url, ready_handler, data_handler, close_handler, user_data, subprotocols, headers);
+    handle_unpin(client);
+    return result;
+}
+
+ah_connection *ah_connect_web_socket_with_data_handler(ah_client *client, const char *url,
+                                                       ah_web_socket_ready_callback ready_handler,
+                                                       ah_web_socket_data_callback data_handler,
+                                                       ah_web_socket_close_callback close_handler, void *user_data,
+                                                       const char *const *subprotocols, const char *const *headers)
+{
+    struct client *pinned;
+    ah_connection *result;
+
+    error_clear();
+    if (!check_given("url", url != NULL))
+        return NULL;
+    pinned = handle_pin(HANDLE_CLIENT, client);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_connect_web_socket_with_data_handler(pinned, url, ready_handler, data_handler, close_handler, user_data, subprotocols, headers);
+    handle_unpin(client);
+    return result;
+}
+
+const ah_response_info *ah_get_response_info(ah_connection *connection)
+{
+    struct connection *pinned;
+    const ah_response_info *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_response_info(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+ah_connection *ah_send_request(ah_client *client, const char *method, const char *url, const char *const *headers,
+                               const char *body, size_t body_len)
+{
+    struct client *pinned;
+    ah_connection *result;
+
+    error_clear();
+    if (!check_given("method", method != NULL) ||
+        !check_given("url", url != NULL) ||
+        !check_data("body", body, (uint64_t)body_len))
+        return NULL;
+    pinned = handle_pin(HANDLE_CLIENT, client);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_send_request(pinned, method, url, headers, body, body_len);
+    handle_unpin(client);
+    return result;
+}
+
+void ah_close_connection(ah_connection *connection)
+{
+    error_clear();
+    rt_close_connection(connection);
 }

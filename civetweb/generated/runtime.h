@@ -13,13 +13,42 @@
 #include "alusus_http/alusus_http_events.h"
 
 struct connection;
+struct client;
 struct server;
 
 const ah_request_info *rt_get_request_info(struct connection *connection);
 const char *rt_get_header(struct connection *connection, const char *name);
 int32_t rt_read(struct connection *connection, void *buffer, size_t buffer_size);
+int64_t rt_store_body(struct connection *connection, const char *directory, const char *file_name, int64_t max_size);
+ah_context *rt_get_context(struct connection *connection);
+int32_t rt_set_connection_data(struct connection *connection, void *conn_data);
+const ah_connection_info *rt_get_connection_info(struct connection *connection);
 int32_t rt_write(struct connection *connection, const char *buffer, size_t buffer_size);
 int32_t rt_print(struct connection *connection, const char *format, va_list args);
+int32_t rt_get_cookie(const char *cookies, const char *name, char *out, size_t out_size);
+int32_t rt_get_variable(const char *data, size_t data_size, const char *name, char *out, size_t out_size);
+int32_t rt_respond(struct connection *connection, int32_t status, const char *mime_type, const char *body,
+                   size_t body_len);
+int32_t rt_start_response(struct connection *connection, int32_t status);
+int32_t rt_add_response_header(struct connection *connection, const char *name, const char *value);
+int32_t rt_send_response_headers(struct connection *connection);
+int32_t rt_send_chunk(struct connection *connection, const char *data, size_t data_len);
+int32_t rt_send_error(struct connection *connection, int32_t status, const char *message);
+int32_t rt_send_redirect(struct connection *connection, const char *uri, int32_t status);
+void rt_send_file(struct connection *connection, const char *file_name);
+void rt_send_file_of_type(struct connection *connection, const char *file_name, const char *mime);
+const char *rt_get_mime_type(const char *file_name);
+int32_t rt_encode_url(const char *text, char *out, size_t out_size);
+int32_t rt_decode_url(const char *text, size_t text_len, char *out, size_t out_size, int32_t is_form);
+int32_t rt_set_form_limits(struct connection *connection, int32_t max_fields, int64_t max_field_size,
+                           int64_t max_file_size, int64_t max_size);
+const ah_form_field *rt_next_form_field(struct connection *connection);
+int32_t rt_read_form_field(struct connection *connection, void *buffer, size_t buffer_size);
+int64_t rt_store_form_field(struct connection *connection, const char *directory, const char *file_name);
+int32_t rt_set_password(const char *file_name, const char *domain, const char *user, const char *password);
+int32_t rt_set_password_hash(const char *file_name, const char *domain, const char *user, const char *ha1);
+int32_t rt_check_authentication(struct connection *connection, const char *domain, const char *file_name);
+int32_t rt_send_authentication_request(struct connection *connection, const char *domain);
 ah_context *rt_start_server(const ah_callbacks *callbacks, void *user_data, const char *const *options);
 ah_context *rt_start_server_with_arguments(ah_request_callback callback, void *user_data, size_t opts_count,
                                            va_list opts);
@@ -28,6 +57,19 @@ ah_context *rt_start_server_on_port(ah_request_callback callback, void *user_dat
 ah_context *rt_start_server_with_options(ah_request_callback callback, void *user_data, const char *const *options,
                                          size_t options_count);
 void rt_stop_server(ah_context *context);
+int32_t rt_get_valid_options(ah_server_option *options, size_t capacity);
+const char *rt_get_server_option(struct server *context, const char *name);
+int32_t rt_get_server_ports(struct server *context, ah_server_port *ports, size_t capacity);
+int32_t rt_get_server_port(struct server *context);
+const ah_server_statistics *rt_get_server_statistics(struct server *context);
+const ah_library_info *rt_get_library_info(void);
+void *rt_get_user_data(struct server *context);
+int32_t rt_start_domain(struct server *context, const char *const *options);
+int32_t rt_start_domain_with_options(struct server *context, const char *const *options, size_t options_count);
+int32_t rt_reload_certificates(struct server *context);
+void rt_set_request_handler(struct server *context, const char *uri, ah_request_handler_callback handler,
+                            void *user_data);
+void rt_set_auth_handler(struct server *context, const char *uri, ah_authorization_callback handler, void *user_data);
 void rt_set_web_socket_handler(struct server *context, const char *uri, ah_web_socket_connect_callback connect_handler,
                                ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler,
                                ah_web_socket_close_callback close_handler, void *user_data);
@@ -48,13 +90,17 @@ void rt_set_web_socket_message_handler_with_subprotocols(struct server *context,
                                                          ah_web_socket_ready_callback ready_handler,
                                                          ah_web_socket_message_callback data_handler,
                                                          ah_web_socket_close_callback close_handler, void *user_data);
+int32_t rt_set_web_socket_answer(struct connection *connection, const char *subprotocol, const char *headers);
 int32_t rt_write_to_web_socket(struct connection *connection, int32_t opcode, const char *data, size_t data_len);
 int32_t rt_write_text_to_web_socket(struct connection *connection, const char *data, size_t data_len);
 int32_t rt_write_binary_to_web_socket(struct connection *connection, const char *data, size_t data_len);
+int32_t rt_write_to_web_socket_within(struct connection *connection, int32_t opcode, const char *data, size_t data_len,
+                                      int32_t timeout_ms);
 int32_t rt_write_string_to_web_socket(struct connection *connection, const char *data);
 int32_t rt_close_web_socket(struct connection *connection);
 int32_t rt_close_web_socket_with_reason(struct connection *connection, int32_t code, const char *reason);
 const char *rt_get_subprotocol(struct connection *connection);
+int32_t rt_get_close_code(struct connection *connection);
 int64_t rt_get_queued_bytes(struct connection *connection);
 int32_t rt_join_group(struct connection *connection, const char *name);
 int32_t rt_leave_group(struct connection *connection, const char *name);
@@ -64,6 +110,22 @@ int32_t rt_write_binary_to_group(struct server *context, const char *name, const
 int32_t rt_write_to_others_in_group(struct connection *connection, const char *name, int32_t opcode, const char *data,
                                     size_t data_len);
 const ah_web_socket_statistics *rt_get_web_socket_statistics(struct server *context);
+ah_client *rt_start_client(const char *const *options);
+ah_client *rt_start_client_with_options(const char *const *options, size_t options_count);
+void rt_stop_client(ah_client *client);
+ah_connection *rt_connect_web_socket(struct client *client, const char *url, ah_web_socket_ready_callback ready_handler,
+                                     ah_web_socket_message_callback data_handler,
+                                     ah_web_socket_close_callback close_handler, void *user_data,
+                                     const char *const *subprotocols, const char *const *headers);
+ah_connection *rt_connect_web_socket_with_data_handler(struct client *client, const char *url,
+                                                       ah_web_socket_ready_callback ready_handler,
+                                                       ah_web_socket_data_callback data_handler,
+                                                       ah_web_socket_close_callback close_handler, void *user_data,
+                                                       const char *const *subprotocols, const char *const *headers);
+const ah_response_info *rt_get_response_info(struct connection *connection);
+ah_connection *rt_send_request(struct client *client, const char *method, const char *url, const char *const *headers,
+                               const char *body, size_t body_len);
+void rt_close_connection(ah_connection *connection);
 
 /* Send the event to the queue of `receiver` (NULL: of the server whose callback this is) and wait for
  * the answer; `failure` when there can be none. */

@@ -1,10 +1,17 @@
 #include "callbacks.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "civetweb_internal.h"
 #include "connection.h"
+#include "http/handlers.h"
+#include "http/request.h"
+#include "http/request_syntax.h"
+#include "http/response.h"
+#include "http/static_files.h"
 #include "server.h"
+#include "web_socket/handshake.h"
 #include "web_socket/routes.h"
 
 static struct server *server_of_context(const struct mg_context *civetweb)
@@ -30,8 +37,17 @@ static ah_connection *handle_of(const struct mg_connection *civetweb)
 
 /* Requests */
 
-/* What the program's callback for all requests says; 0 without one. */
-static int32_t ask(struct server *server, struct connection *connection)
+/* Answer for the library, and read nothing that may follow. */
+static int refuse(struct mg_connection *civetweb, int status, const char *reason)
+{
+    civetweb_answer_as_http(civetweb);
+    civetweb_close_after_answer(civetweb);
+    mg_send_http_error(civetweb, status, "%s", reason);
+    return status;
+}
+
+/* Have the program's callback for all requests answer; 0 when there is none, or it does not. */
+static int ask(struct server *server, struct connection *connection)
 {
     struct server *before;
     int32_t status;
@@ -43,67 +59,155 @@ static int32_t ask(struct server *server, struct connection *connection)
     status = server->callbacks.begin_request(connection->handle);
     server_leave(before);
     atomic_store(&connection->in_request, false);
-    return status;
+    return response_settle(connection, status);
+}
+
+/* The order in which a request is offered: above 0 it has been answered, 0 leaves it to CivetWeb. */
+static int offer(struct mg_connection *civetweb, struct connection *connection)
+{
+    struct server *server = server_of(civetweb);
+    const char *reason;
+    int status = request_syntax_check(mg_get_request_info(civetweb), civetweb_head_end(civetweb), &reason);
+    bool upgrade;
+
+    civetweb_trim_fields(civetweb);
+    if (status != 0)
+        civetweb_mask_controls(civetweb);
+    if (connection == NULL || !connection_take_request(connection))
+        return refuse(civetweb, 503, "out of memory");
+    if (status != 0)
+        return refuse(civetweb, status, reason);
+    /* Who stops a server has no request answered any more; its WebSockets may still say goodbye. */
+    if (web_sockets_are_stopping(&server->web_sockets))
+        return refuse(civetweb, 503, "the server stops");
+    upgrade = civetweb_asks_for_web_socket(civetweb) || handshake_is_asked_for(&connection->info);
+    civetweb_answer_as_http(civetweb);
+    status = handlers_authorize(connection);
+    if (status != 0)
+        return status;
+    if (upgrade)
+        civetweb_ask_for_web_socket(civetweb);
+    /* The handler of a URI answers its upgrades, whatever a callback for all requests would say. */
+    if (routes_find(connection) != NULL) {
+        status = web_socket_refuse(connection);
+        return status != 0 ? status : handlers_require_password(connection);
+    }
+    civetweb_answer_as_http(civetweb);
+    status = ask(server, connection);
+    if (status == 0 && upgrade)
+        return web_socket_miss(connection);
+    if (status == 0)
+        status = handlers_answer(connection);
+    return status != 0 ? status : static_files_answer(civetweb);
 }
 
 static int begin_request(struct mg_connection *civetweb)
 {
     struct connection *connection = connection_of(civetweb);
-    struct server *server = server_of(civetweb);
-    int32_t status;
+    int status = offer(civetweb, connection);
 
-    if (connection == NULL || !connection_take_request(connection)) {
-        mg_send_http_error(civetweb, 503, "%s", "out of memory");
-        return 503;
-    }
-    /* The handler of a URI answers its upgrades, whatever a callback for all requests would say. */
-    if (routes_find(connection) != NULL)
-        return web_socket_refuse(connection);
-    status = ask(server, connection);
-    if (status == 0 && civetweb_asks_for_web_socket(civetweb))
-        return web_socket_miss(connection);
-    if (status >= 400 && status <= 599 && civetweb_answer_is_unsent(civetweb))
-        mg_send_http_error(civetweb, status, "%s", "");
+    if (status > 0 && connection != NULL)
+        request_skip_body(connection);
+    else
+        civetweb_forget_user(civetweb); /* it finds that out again */
     return status;
 }
 
-static void end_request(const struct mg_connection *civetweb, int status)
+static void end_request(const struct mg_connection *read_only, int status)
 {
+    struct mg_connection *civetweb = (struct mg_connection *)read_only;
     struct connection *connection = connection_of(civetweb);
     struct server *server = server_of(civetweb), *before;
+    int64_t received = civetweb_bytes_read(civetweb);
+    int64_t sent = civetweb_bytes_written(civetweb);
 
-    if (connection == NULL) /* it lives on elsewhere, and its request ends there */
+    server_count_request(&server->statistics, status, received, sent);
+    civetweb_mask_controls(civetweb); /* it writes the line of its access log next */
+    if (connection == NULL)           /* it lives on elsewhere, and its request ends there */
         return;
+    connection_count_request(connection, received, sent);
+    if (server->callbacks.end_request != NULL) {
+        before = server_enter(server);
+        server->callbacks.end_request(connection->handle, status);
+        server_leave(before);
+    }
+    if (!civetweb_body_is_complete(civetweb))
+        civetweb_drain(civetweb);
+}
+
+/* Answer a request that has no path here (RFC 9112, section 3.2), which CivetWeb does not. */
+static void answer_passed_over(struct mg_connection *civetweb)
+{
+    const struct mg_request_info *request = mg_get_request_info(civetweb);
+
+    if (strcmp(request->request_uri, "*") != 0) {
+        refuse(civetweb, 421, "this server does not answer for that host and port");
+    } else if (strcmp(request->request_method, "OPTIONS") != 0) {
+        refuse(civetweb, 400, "only OPTIONS is asked of the server as a whole");
+    } else {
+        civetweb_begin_head(civetweb, 204);
+        civetweb_send_head(civetweb);
+    }
+}
+
+bool callbacks_http_error(struct connection *connection, int status, const char *message)
+{
+    struct server *server = connection->server, *before;
+    struct response *response = &connection->response;
+    bool was_in_request;
+    int32_t result;
+
+    if (server->callbacks.http_error == NULL)
+        return false;
+    was_in_request = atomic_exchange(&connection->in_request, true);
+    response->in_error_page = true;
     before = server_enter(server);
-    server->callbacks.end_request(connection->handle, status);
+    result = server->callbacks.http_error(connection->handle, status, message);
     server_leave(before);
+    response->in_error_page = false;
+    atomic_store(&connection->in_request, was_in_request);
+    return result == 0 && response->state != RESPONSE_NONE && response->state != RESPONSE_STARTED;
 }
 
 static int http_error(struct mg_connection *civetweb, int status, const char *message)
 {
     struct connection *connection = connection_of(civetweb);
-    struct server *server = server_of(civetweb), *before;
-    bool was_in_request;
-    int32_t result;
 
+    civetweb_answer_as_http(civetweb);
     if (connection == NULL)
         return 1;
-    was_in_request = atomic_exchange(&connection->in_request, true);
-    before = server_enter(server);
-    result = server->callbacks.http_error(connection->handle, status, message);
-    server_leave(before);
-    atomic_store(&connection->in_request, was_in_request);
-    return result;
+    if (mg_get_request_info(civetweb)->local_uri == NULL) { /* it could not be read, or is for nobody here */
+        connection_forget_request(connection);
+        if (civetweb_answer_unread(civetweb))
+            return 0;
+    }
+    response_reset(&connection->response); /* the answer before this one is still in it */
+    if (!callbacks_http_error(connection, status, message))
+        return 1;
+    response_settle(connection, status);
+    return 0;
 }
 
 /* Connections */
 
+/* Whether this worker has a connection that counts: one whose TLS handshake fails never begins. */
+static _Thread_local bool worker_busy;
+
+static void set_worker_busy(struct server *server, bool busy)
+{
+    if (busy != worker_busy)
+        server_count(&server->statistics, WORKERS_BUSY, busy ? 1 : -1);
+    worker_busy = busy;
+}
+
 static int init_connection(const struct mg_connection *civetweb, void **connection_data)
 {
     struct server *server = server_of(civetweb), *before;
-    struct connection *connection = connection_open(server, (struct mg_connection *)civetweb);
+    struct connection *connection = connection_open(server, (struct mg_connection *)civetweb, civetweb_tls(civetweb));
     int32_t result = 0;
 
+    set_worker_busy(server, true);
+    server_count(&server->statistics, CONNECTIONS_ACCEPTED, 1);
     *connection_data = connection;
     worker_handle = connection == NULL ? NULL : connection->handle;
     if (connection == NULL || server->callbacks.init_connection == NULL)
@@ -119,6 +223,7 @@ static void connection_close_callback(const struct mg_connection *civetweb)
     struct connection *connection = connection_of(civetweb);
     struct server *server = server_of(civetweb), *before;
 
+    set_worker_busy(server, false);
     if (connection == NULL) { /* it lives on elsewhere, and is closed there */
         worker_handle = NULL;
         return;
@@ -126,6 +231,8 @@ static void connection_close_callback(const struct mg_connection *civetweb)
     /* CivetWeb holds the connection's lock here. A callback that is answered on another thread and
      * writes would wait for it, and we for the callback. */
     mg_unlock_connection((struct mg_connection *)civetweb);
+    if (civetweb_passes_over(civetweb))
+        answer_passed_over((struct mg_connection *)civetweb);
     if (server->callbacks.connection_close != NULL) {
         before = server_enter(server);
         server->callbacks.connection_close(connection->handle);
@@ -148,13 +255,27 @@ static void connection_closed(const struct mg_connection *civetweb)
 
 /* Logs */
 
+static _Thread_local struct log_listener *heard;
+
+void log_listen(struct log_listener *listener)
+{
+    listener->text[0] = '\0';
+    listener->outer = heard;
+    heard = listener;
+}
+
+void log_unlisten(void)
+{
+    heard = heard->outer;
+}
+
 static int log_message(const struct mg_connection *civetweb, const char *message)
 {
     struct server *server = server_of(civetweb), *before;
     int32_t result = 0;
 
-    if (server->starting && server->start_log[0] == '\0') /* the first one is the cause */
-        snprintf(server->start_log, sizeof server->start_log, "%s", message);
+    if (heard != NULL && heard->text[0] == '\0') /* the first one is the cause */
+        snprintf(heard->text, sizeof heard->text, "%s", message);
     if (server->callbacks.log_message == NULL)
         return 0;
     before = server_enter(server);
@@ -237,7 +358,6 @@ static void init_context(const struct mg_context *civetweb)
     struct server *server = server_of_context(civetweb), *before;
 
     server->civetweb = (struct mg_context *)civetweb; /* so that handlers can be set before the first request */
-    server->starting = false;                         /* the last moment with one thread only */
     if (server->callbacks.init_context == NULL)
         return;
     before = server_enter(server);
@@ -250,6 +370,9 @@ static void exit_context(const struct mg_context *civetweb)
     struct server *server = server_of_context(civetweb), *before;
 
     civetweb_close_unserved(civetweb);
+    before = server_enter(server);
+    civetweb_free_domains((struct mg_context *)civetweb);
+    server_leave(before);
     if (server->callbacks.exit_context == NULL)
         return;
     before = server_enter(server);
@@ -278,6 +401,8 @@ void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
 {
     /* What the library does itself, whatever the program wants. */
     table->begin_request = begin_request;
+    table->end_request = end_request;
+    table->http_error = http_error;
     table->init_connection = init_connection;
     table->connection_close = connection_close_callback;
     table->init_context = init_context;
@@ -285,7 +410,6 @@ void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
     table->log_message = log_message;
 
     /* The rest only when asked for: CivetWeb acts differently when they are there. */
-    table->end_request = wanted->end_request != NULL ? end_request : NULL;
     table->log_access = wanted->log_access != NULL ? log_access : NULL;
     table->init_ssl = wanted->init_ssl != NULL ? init_ssl : NULL;
     table->init_ssl_domain = wanted->init_ssl_domain != NULL ? init_ssl_domain : NULL;
@@ -294,7 +418,6 @@ void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
     table->connection_closed = wanted->connection_closed != NULL ? connection_closed : NULL;
     table->init_lua = wanted->init_lua != NULL ? init_lua : NULL;
     table->exit_lua = wanted->exit_lua != NULL ? exit_lua : NULL;
-    table->http_error = wanted->http_error != NULL ? http_error : NULL;
     table->init_thread = wanted->init_thread != NULL ? init_thread : NULL;
     table->exit_thread = wanted->exit_thread != NULL ? exit_thread : NULL;
 }

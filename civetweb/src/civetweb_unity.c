@@ -1,11 +1,280 @@
 /* CivetWeb itself, in one translation unit with the few functions that read its private structs. */
-#include "civetweb.c"
+#define _GNU_SOURCE /* both as CivetWeb has them */
+#define _FILE_OFFSET_BITS 64
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "civetweb_internal.h"
+#include "connection.h"
+#include "http/dates.h"
+#include "http/document_root.h"
+#include "server.h"
+#include "web_socket/transport.h"
+
+/* Whatever file CivetWeb touches, it touches through these: they keep it below the document root, and from
+ * writing unless the server may be written to. `conn` is the connection that a caller in CivetWeb has in scope;
+ * those that have none serve no client, and find this one. */
+static const struct mg_connection *const conn = NULL;
+
+static int client_stat(const struct mg_connection *conn, const char *path, struct stat *status);
+static FILE *client_fopen(const struct mg_connection *conn, const char *path, const char *mode);
+static DIR *client_opendir(const struct mg_connection *conn, const char *path);
+static struct dirent *client_readdir(const struct mg_connection *conn, DIR *folder);
+static bool client_may_write(const struct mg_connection *conn);
+static unsigned long chunk_strtoul(const struct mg_connection *conn, const char *text, char **end, int base);
+static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count);
+
+#define stat(path, status) client_stat(conn, path, status)
+#define fopen(path, mode) client_fopen(conn, path, mode)
+#define opendir(path) client_opendir(conn, path)
+#define readdir(folder) client_readdir(conn, folder)
+#define mkdir(path, mode) (client_may_write(conn) ? mkdir(path, mode) : -1)
+#define remove(path) (client_may_write(conn) ? remove(path) : -1)
+#define rename(from, to) (client_may_write(conn) ? rename(from, to) : -1)
+#define rmdir(path) (client_may_write(conn) ? rmdir(path) : -1)
+#define strtoul(text, end, base) chunk_strtoul(conn, text, end, base)
+#define sendfile(out, in, offset, count) counted_sendfile(out, in, offset, count)
+
+/* CivetWeb refuses a head with a tab, which RFC 9110, section 5.5, allows around and within a value. */
+static int is_print_or_tab(int c)
+{
+    return c == '\t' || isprint(c);
+}
+#undef isprint
+#define isprint is_print_or_tab
+
+#include "civetweb.c"
+
+#undef stat
+#undef fopen
+#undef opendir
+#undef readdir
+#undef mkdir
+#undef remove
+#undef rename
+#undef rmdir
+#undef strtoul
+#undef sendfile
+#undef snprintf /* that CivetWeb forbids itself */
+
+/* CivetWeb counts what it writes, but not what it has the kernel send from a file. A worker answers one
+ * request at a time, so that its thread can keep this number. */
+static _Thread_local int64_t sent_from_files;
+
+static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count)
+{
+    ssize_t sent = sendfile(out, in, offset, count);
+
+    if (sent > 0)
+        sent_from_files += sent;
+    return sent;
+}
+
+/* The size of a chunk, which alone is written in base 16. CivetWeb adds it to a signed number: one that is too great
+ * reads as none, which it refuses. It skips a chunk extension up to a CR, whatever that contains, and a proxy that
+ * ends it elsewhere sees another end of the body: then nothing that follows is read. */
+static unsigned long chunk_strtoul(const struct mg_connection *connection, const char *text, char **end, int base)
+{
+    unsigned long size = strtoul(text, end, base);
+    struct connection *client;
+
+    if (base != 16)
+        return size;
+    if (size > (unsigned long)INT64_MAX / 2) {
+        *end = (char *)text;
+        return 1;
+    }
+    if (connection->connection_type == CONNECTION_TYPE_REQUEST && (client = connection_of(connection)) != NULL) {
+        if (client->chunk_start + (int64_t)strlen(text) != connection->content_len)
+            civetweb_close_after_answer((struct mg_connection *)connection);
+        client->chunk_start = connection->content_len + (int64_t)size + (int64_t)strlen("\r\n");
+    }
+    return size;
+}
+
+/* Only a server that names who may write is written to. CivetWeb alone would let whoever passes an
+ * authorization handler. */
+static bool client_may_write(const struct mg_connection *connection)
+{
+    if (connection == NULL || connection->dom_ctx->config[PUT_DELETE_PASSWORDS_FILE] != NULL)
+        return true;
+    errno = EACCES;
+    return false;
+}
+
+/* Password files are for the server itself, not for clients, and the one that is not found protects nothing: they
+ * may be anywhere. */
+static bool is_password_file(const struct mg_connection *connection, const char *path)
+{
+    char *const *config = connection->dom_ctx->config;
+    const char *name = strrchr(path, '/'), *list = config[PROTECT_URI];
+    struct vec uri, file;
+
+    if (strcmp(name == NULL ? path : name + 1, PASSWORDS_FILE_NAME) == 0 ||
+        (config[GLOBAL_PASSWORDS_FILE] != NULL && strcmp(path, config[GLOBAL_PASSWORDS_FILE]) == 0) ||
+        (config[PUT_DELETE_PASSWORDS_FILE] != NULL && strcmp(path, config[PUT_DELETE_PASSWORDS_FILE]) == 0))
+        return true;
+    while ((list = next_option(list, &uri, &file)) != NULL)
+        if (strlen(path) == file.len && strncmp(path, file.ptr, file.len) == 0)
+            return true;
+    return false;
+}
+
+/* What follows the document root in a path below it; null for others, which no client has named. */
+static const char *below_root(const struct mg_connection *connection, const char *path)
+{
+    const char *root = connection == NULL ? NULL : connection->dom_ctx->config[DOCUMENT_ROOT];
+    size_t length = root == NULL ? 0 : strlen(root);
+
+    if (length == 0 || strncmp(path, root, length) != 0 || is_password_file(connection, path))
+        return NULL;
+    return root[length - 1] == '/' || path[length] == '/' || path[length] == '\0' ? path + length : NULL;
+}
+
+static int client_open(const struct mg_connection *connection, const char *below, int flags)
+{
+    const struct server *server = connection->phys_ctx->user_data;
+
+    return document_root_open(&server->file_rules, connection->dom_ctx->config[DOCUMENT_ROOT], below, flags);
+}
+
+static int client_stat(const struct mg_connection *connection, const char *path, struct stat *status)
+{
+    const char *below = below_root(connection, path);
+    int file, result;
+
+    if (below == NULL)
+        return stat(path, status);
+    file = client_open(connection, below, O_PATH);
+    if (file < 0)
+        return -1;
+    result = fstat(file, status);
+    close(file);
+    return result;
+}
+
+static FILE *client_fopen(const struct mg_connection *connection, const char *path, const char *mode)
+{
+    const char *below = below_root(connection, path);
+    FILE *stream;
+    int file;
+
+    if (*mode == 'w' && !client_may_write(connection))
+        return NULL;
+    if (below == NULL || *mode == 'a') /* a log */
+        return fopen(path, mode);
+    file = client_open(connection, below, *mode == 'w' ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY);
+    if (file < 0)
+        return NULL;
+    stream = fdopen(file, mode);
+    if (stream == NULL)
+        close(file);
+    return stream;
+}
+
+static DIR *client_opendir(const struct mg_connection *connection, const char *path)
+{
+    const char *below = below_root(connection, path);
+    DIR *folder;
+    int file;
+
+    if (below == NULL)
+        return opendir(path);
+    file = client_open(connection, below, O_RDONLY | O_DIRECTORY);
+    if (file < 0)
+        return NULL;
+    folder = fdopendir(file);
+    if (folder == NULL)
+        close(file);
+    return folder;
+}
+
+/* A listing names no hidden files. */
+static struct dirent *client_readdir(const struct mg_connection *connection, DIR *folder)
+{
+    const struct server *server = connection == NULL ? NULL : connection->phys_ctx->user_data;
+    struct dirent *entry;
+
+    do
+        entry = readdir(folder);
+    while (entry != NULL && server != NULL && !server->file_rules.serve_hidden && entry->d_name[0] == '.');
+    return entry;
+}
+
+/* How long a client may go on sending to a connection that is being closed. */
+#define DRAIN_MS 500
 
 bool civetweb_asks_for_web_socket(const struct mg_connection *connection)
 {
     return connection->protocol_type == PROTOCOL_TYPE_WEBSOCKET;
+}
+
+void civetweb_ask_for_web_socket(struct mg_connection *connection)
+{
+    connection->protocol_type = PROTOCOL_TYPE_WEBSOCKET;
+}
+
+/* CivetWeb has cut the head's text into strings in place. */
+void civetweb_trim_fields(struct mg_connection *connection)
+{
+    struct mg_request_info *info = &connection->request_info;
+    int i;
+
+    for (i = 0; i < info->num_headers; i++) {
+        char *value = (char *)info->http_headers[i].value, *end = value + strlen(value);
+
+        while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+            *--end = '\0';
+    }
+}
+
+static void mask_controls(char *text)
+{
+    for (; text != NULL && *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '_';
+}
+
+void civetweb_mask_controls(struct mg_connection *connection)
+{
+    struct mg_request_info *info = &connection->request_info;
+
+    mask_controls((char *)info->request_uri); /* of which local_uri_raw is a part */
+    mask_controls((char *)info->local_uri);
+    mask_controls((char *)info->query_string);
+}
+
+bool civetweb_answer_unread(struct mg_connection *connection)
+{
+    int found = connection->request_len;
+
+    if (found >= 0)
+        return false;
+    connection->request_len = 0; /* CivetWeb comes here again for the new status */
+    connection->in_error_handler = 0;
+    if (found == -2 && memchr(connection->buf, '\n', (size_t)connection->data_len) == NULL)
+        mg_send_http_error(connection, 414, "%s", "the target is longer than max_request_size allows");
+    else if (found == -2)
+        mg_send_http_error(connection, 431, "%s", "the head of the request is longer than max_request_size allows");
+    else if (get_http_header_len(connection->buf, connection->data_len) == 0)
+        mg_send_http_error(connection, 408, "%s", "the head of the request has not arrived in time");
+    else
+        return false;
+    civetweb_drain(connection);
+    return true;
+}
+
+bool civetweb_passes_over(const struct mg_connection *connection)
+{
+    return connection->request_len > 0 && connection->status_code == -1 && connection->request_info.local_uri == NULL;
 }
 
 void *civetweb_web_socket_handler(struct mg_connection *connection)
@@ -36,14 +305,352 @@ bool civetweb_uri_matches(const char *uri, const char *path)
     return match_prefix(uri, length, path) == (ptrdiff_t)strlen(path);
 }
 
-bool civetweb_answer_is_unsent(const struct mg_connection *connection)
+const char *civetweb_option(const struct mg_connection *connection, enum civetweb_option option)
 {
-    return connection->num_bytes_sent == 0;
+    static const int indexes[] = {
+        [CIVETWEB_ADDITIONAL_HEADER] = ADDITIONAL_HEADER,
+        [CIVETWEB_AUTHENTICATION_DOMAIN] = AUTHENTICATION_DOMAIN,
+        [CIVETWEB_ALLOW_ORIGIN] = ACCESS_CONTROL_ALLOW_ORIGIN,
+        [CIVETWEB_ERROR_PAGES] = ERROR_PAGES,
+        [CIVETWEB_STRICT_TRANSPORT_AGE] = STRICT_HTTPS_MAX_AGE,
+    };
+    const char *value = connection->dom_ctx->config[indexes[option]];
+
+    return value != NULL ? value : "";
+}
+
+/* It notes the name before it has checked the password, too. */
+void civetweb_forget_user(struct mg_connection *connection)
+{
+    mg_free((void *)connection->request_info.remote_user);
+    connection->request_info.remote_user = NULL;
+}
+
+/* Whether the password files let the client have a path. */
+static bool is_authorized(struct mg_connection *connection, const char *path)
+{
+    civetweb_forget_user(connection);
+    if (check_authorization(connection, path))
+        return true;
+    civetweb_forget_user(connection);
+    return false;
+}
+
+bool civetweb_is_authorized(struct mg_connection *connection)
+{
+    /* Without these, CivetWeb would look for a password file at the root of the file system. */
+    if (connection->dom_ctx->config[PROTECT_URI] == NULL && connection->dom_ctx->config[GLOBAL_PASSWORDS_FILE] == NULL)
+        return true;
+    return is_authorized(connection, "");
+}
+
+int civetweb_check_password(struct mg_connection *connection, const char *domain, const char *file_name)
+{
+    int result;
+
+    civetweb_forget_user(connection);
+    result = mg_check_digest_access_authentication(connection, domain, file_name);
+    if (result != 1)
+        civetweb_forget_user(connection);
+    return result;
+}
+
+uint64_t civetweb_nonce(struct mg_connection *connection)
+{
+    uint64_t nonce;
+
+    mg_lock_context(connection->phys_ctx);
+    nonce = (uint64_t)connection->phys_ctx->start_time + connection->dom_ctx->nonce_count++;
+    mg_unlock_context(connection->phys_ctx);
+    return nonce ^ connection->dom_ctx->auth_nonce_mask;
+}
+
+int64_t civetweb_body_left(const struct mg_connection *connection)
+{
+    return connection->content_len - connection->consumed_content;
+}
+
+bool civetweb_body_is_complete(const struct mg_connection *connection)
+{
+    return connection->is_chunked ? connection->is_chunked >= 3 : civetweb_body_left(connection) <= 0;
+}
+
+/* How much has arrived that mg_read has not given out. */
+static int64_t unread_bytes(const struct mg_connection *connection)
+{
+    return (int64_t)connection->data_len - connection->request_len - connection->consumed_content;
+}
+
+/* How many bytes can be read without waiting. */
+static int64_t readable(const struct mg_connection *connection)
+{
+    int64_t buffered = unread_bytes(connection);
+    int waiting = 0;
+
+    if (buffered > 0)
+        return buffered;
+    if (connection->ssl != NULL)
+        return SSL_pending(connection->ssl);
+    return ioctl(connection->client.sock, FIONREAD, &waiting) == 0 ? waiting : 0;
+}
+
+/* More of the body, if that needs no waiting; 0 if it does. */
+static int read_more(struct mg_connection *connection, char *buffer, int64_t size)
+{
+    int64_t left = civetweb_body_left(connection);
+    int64_t ready = readable(connection);
+
+    if (left < size)
+        size = left;
+    if (ready < size)
+        size = ready;
+    if (size <= 0)
+        return 0;
+    if (!connection->is_chunked || size < left)
+        return mg_read_inner(connection, buffer, (size_t)size);
+    if (ready >= left + 2) /* the end of the line behind the chunk is here, too */
+        return mg_read(connection, buffer, (size_t)size);
+    return size > 1 ? mg_read_inner(connection, buffer, (size_t)size - 1) : 0;
+}
+
+int civetweb_read(struct mg_connection *connection, void *buffer, size_t size)
+{
+    int total, count;
+
+    if (civetweb_body_is_complete(connection))
+        return 0;
+    if (size > INT_MAX)
+        size = INT_MAX;
+    total = mg_read(connection, buffer, 1);
+    if (total <= 0)
+        return total == 0 && civetweb_body_is_complete(connection) ? 0 : -1;
+    while ((size_t)total < size && (count = read_more(connection, (char *)buffer + total, (int64_t)size - total)) > 0)
+        total += count;
+    return total;
+}
+
+void civetweb_send_continue(struct mg_connection *connection)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    (void)push_all(connection->phys_ctx, NULL, connection->client.sock, connection->ssl, line, sizeof line - 1);
+}
+
+void civetweb_drain(struct mg_connection *connection)
+{
+    struct pollfd socket = {.fd = connection->client.sock, .events = POLLIN};
+    uint64_t end = mg_get_current_time_ns() + DRAIN_MS * UINT64_C(1000000);
+    char bytes[4096];
+
+    if (connection->ssl == NULL)
+        shutdown(connection->client.sock, SHUT_WR);
+    while (mg_get_current_time_ns() < end && poll(&socket, 1, DRAIN_MS) > 0 &&
+           recv(connection->client.sock, bytes, sizeof bytes, 0) > 0)
+        ;
+}
+
+bool civetweb_keeps_alive(const struct mg_connection *connection)
+{
+    return should_keep_alive(connection);
+}
+
+void civetweb_answer_as_http(struct mg_connection *connection)
+{
+    const char **version = &connection->request_info.http_version;
+
+    if (*version != NULL && strcmp(*version, "1.0") != 0)
+        *version = "1.1";
+    if (connection->protocol_type == PROTOCOL_TYPE_WEBSOCKET)
+        connection->protocol_type = PROTOCOL_TYPE_HTTP1;
 }
 
 void civetweb_close_after_answer(struct mg_connection *connection)
 {
     connection->must_close = 1;
+}
+
+const char *civetweb_head_end(const struct mg_connection *connection)
+{
+    return connection->buf + connection->request_len;
+}
+
+enum civetweb_target civetweb_find_target(struct mg_connection *connection, char path[CIVETWEB_PATH_SIZE])
+{
+    const char *uri = connection->request_info.local_uri;
+    struct mg_file_stat status;
+    int found, script, web_socket, writes, webdav, template;
+
+    _Static_assert(CIVETWEB_PATH_SIZE >= UTF8_PATH_MAX, "CivetWeb's paths must fit");
+    if (connection->dom_ctx->config[DOCUMENT_ROOT] == NULL)
+        return TARGET_OTHER;
+    interpret_uri(connection, path, CIVETWEB_PATH_SIZE, &status, &found, &script, &web_socket, &writes, &webdav, &template);
+    if (!found || script || template || must_hide_file(connection, path) ||
+        (status.is_directory && uri[strlen(uri) - 1] == '/'))
+        return TARGET_OTHER;
+    if (!is_authorized(connection, path)) {
+        send_authorization_request(connection, NULL);
+        return TARGET_ANSWERED;
+    }
+    return status.is_directory ? TARGET_FOLDER : TARGET_FILE;
+}
+
+int civetweb_open_target(const struct mg_connection *connection, const char *path)
+{
+    const char *below = below_root(connection, path);
+
+    return below != NULL ? client_open(connection, below, O_RDONLY) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+const char *civetweb_media_type(struct mg_connection *connection, const char *path, int *length)
+{
+    struct vec type;
+
+    get_mime_type(connection, path, &type);
+    *length = (int)type.len;
+    return type.ptr;
+}
+
+void civetweb_begin_head(struct mg_connection *connection, int status)
+{
+    mg_response_header_start(connection, status);
+    send_static_cache_header(connection);
+    send_additional_header(connection);
+    send_cors_header(connection);
+}
+
+bool civetweb_send_head(struct mg_connection *connection)
+{
+    const struct mg_response_info *response = &connection->response_info;
+    const char *phrase = mg_get_response_code_text(connection, connection->status_code);
+    char head[MG_BUF_LEN], date[DATE_SIZE];
+    size_t size;
+    int i;
+
+    date_format(time(NULL), date);
+    size = (size_t)snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: %s\r\n", connection->status_code,
+                            phrase, date, suggest_connection_header(connection));
+    for (i = 0; i < response->num_headers && size < sizeof head; i++)
+        size += (size_t)snprintf(head + size, sizeof head - size, "%s: %s\r\n", response->http_headers[i].name,
+                                 response->http_headers[i].value);
+    if (size + 2 >= sizeof head) /* with a big "additional_header" */
+        return mg_response_header_send(connection) == 0;
+    memcpy(head + size, "\r\n", 2);
+    free_buffered_response_header_list(connection);
+    connection->request_state = 3;
+    return mg_write(connection, head, size + 2) > 0;
+}
+
+/* Wait until the socket takes more; false when it does not in time. */
+static bool wait_to_send(struct mg_connection *connection)
+{
+    struct mg_pollfd poll = {.fd = connection->client.sock, .events = POLLOUT};
+    const char *timeout = connection->dom_ctx->config[REQUEST_TIMEOUT];
+    int left;
+
+    for (left = atoi(timeout); left > 0 && STOP_FLAG_IS_ZERO(&connection->phys_ctx->stop_flag); left -= SOCKET_TIMEOUT_QUANTUM)
+        if (mg_poll(&poll, 1, SOCKET_TIMEOUT_QUANTUM, &connection->phys_ctx->stop_flag) > 0)
+            return true;
+    return false;
+}
+
+static bool copy_file(struct mg_connection *connection, int file, off_t offset, int64_t length)
+{
+    char buffer[1 << 14]; /* a record of TLS */
+
+    while (length > 0) {
+        size_t part = length < (int64_t)sizeof buffer ? (size_t)length : sizeof buffer;
+        ssize_t size = pread(file, buffer, part, offset);
+
+        if (size <= 0 || mg_write(connection, buffer, (size_t)size) != size)
+            return false;
+        offset += size;
+        length -= size;
+    }
+    return true;
+}
+
+bool civetweb_send_file(struct mg_connection *connection, int file, int64_t first, int64_t length)
+{
+    off_t offset = (off_t)first;
+
+    if (connection->ssl != NULL || connection->throttle != 0 ||
+        strcmp(connection->dom_ctx->config[ALLOW_SENDFILE_CALL], "yes") != 0)
+        return copy_file(connection, file, offset, length);
+    while (length > 0) {
+        ssize_t size = sendfile(connection->client.sock, file, &offset, length < INT_MAX ? (size_t)length : INT_MAX);
+
+        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+            return false; /* the file has become shorter, or the client has gone */
+        if (size > 0) {
+            connection->num_bytes_sent += size;
+            length -= size;
+        } else if (!wait_to_send(connection)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void civetweb_send_compressed(struct mg_connection *connection, FILE *stream)
+{
+    struct mg_file file = {.access.fp = stream};
+
+    send_compressed_data(connection, &file);
+}
+
+bool civetweb_is_stopping(const struct mg_connection *connection)
+{
+    return !STOP_FLAG_IS_ZERO(&connection->phys_ctx->stop_flag);
+}
+
+size_t civetweb_early_body(const struct mg_connection *connection)
+{
+    int64_t rest = civetweb_body_left(connection);
+    int64_t early = unread_bytes(connection);
+
+    if (connection->is_chunked || rest <= 0 || early <= 0)
+        return 0;
+    return (size_t)(early < rest ? early : rest);
+}
+
+bool civetweb_has_next_request(const struct mg_connection *connection)
+{
+    return civetweb_body_is_complete(connection) && unread_bytes(connection) > 0;
+}
+
+bool civetweb_has_input(const struct mg_connection *connection)
+{
+    return unread_bytes(connection) > 0 || (connection->ssl != NULL && SSL_pending(connection->ssl) > 0);
+}
+
+ssize_t civetweb_write_some(struct mg_connection *connection, const void *data, size_t size)
+{
+    struct transport transport = {connection->client.sock, connection->ssl};
+    const struct iovec piece = {(void *)data, size};
+    ssize_t count;
+
+    if (connection->throttle > 0) /* mg_write knows how */
+        return 0;
+    if (connection->ssl != NULL) /* what is not taken is tried again from other memory */
+        SSL_set_mode(connection->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    connection->request_state = 10; /* as mg_write says that an answer has begun */
+    count = transport_write(&transport, &piece, 1);
+    if (count == TRANSPORT_LATER)
+        return 0;
+    if (count < 0)
+        return -1;
+    connection->num_bytes_sent += count;
+    return count;
+}
+
+int civetweb_request_timeout(const struct mg_connection *connection)
+{
+    return atoi(connection->dom_ctx->config[REQUEST_TIMEOUT]);
+}
+
+int civetweb_socket(const struct mg_connection *connection)
+{
+    return connection->client.sock;
 }
 
 const uint8_t *civetweb_early_bytes(const struct mg_connection *connection, size_t *size)
@@ -75,4 +682,192 @@ void civetweb_close_unserved(const struct mg_context *civetweb)
     for (i = 0; i < civetweb->cfg_worker_threads && civetweb->worker_connections != NULL; i++)
         if (civetweb->worker_connections[i].client.sock > 0)
             closesocket(civetweb->worker_connections[i].client.sock);
+}
+
+int civetweb_listeners(const struct mg_context *civetweb)
+{
+    return (int)civetweb->num_listening_sockets;
+}
+
+int civetweb_workers(const struct mg_context *civetweb)
+{
+    return (int)civetweb->cfg_worker_threads;
+}
+
+int civetweb_waiting(struct mg_context *civetweb)
+{
+    int waiting;
+
+    pthread_mutex_lock(&civetweb->thread_mutex);
+    waiting = civetweb->sq_head - civetweb->sq_tail;
+    pthread_mutex_unlock(&civetweb->thread_mutex);
+    return waiting;
+}
+
+int64_t civetweb_bytes_read(const struct mg_connection *connection)
+{
+    return connection->request_len + connection->consumed_content;
+}
+
+int64_t civetweb_bytes_written(struct mg_connection *connection)
+{
+    connection->num_bytes_sent += sent_from_files; /* for the access log, too */
+    sent_from_files = 0;
+    return connection->num_bytes_sent;
+}
+
+SSL *civetweb_tls(const struct mg_connection *connection)
+{
+    return connection->ssl;
+}
+
+const struct mg_client_cert *civetweb_client_certificate(const struct mg_connection *connection)
+{
+    return connection->request_info.client_cert;
+}
+
+bool civetweb_is_domain_option(const char *name)
+{
+    int index = get_option_index(name);
+
+    return index >= DOCUMENT_ROOT && index != ACCESS_CONTROL_LIST;
+}
+
+/* Domains are only ever added, at the end: behind a known one the list can be followed. */
+static struct mg_domain_context *next_domain(struct mg_context *civetweb, const struct mg_domain_context *domain)
+{
+    struct mg_domain_context *next;
+
+    mg_lock_context(civetweb);
+    next = domain->next;
+    mg_unlock_context(civetweb);
+    return next;
+}
+
+bool civetweb_has_domain(struct mg_context *civetweb, const char *name)
+{
+    struct mg_domain_context *domain;
+
+    for (domain = &civetweb->dd; domain != NULL; domain = next_domain(civetweb, domain))
+        if (mg_strcasecmp(domain->config[AUTHENTICATION_DOMAIN], name) == 0)
+            return true;
+    return false;
+}
+
+/* A handler of no type, which nothing finds and nothing removes. As the first of the list it lets all
+ * domains share what comes and goes behind it. */
+#define NO_HANDLER (-1)
+
+bool civetweb_share_handlers(struct mg_context *civetweb)
+{
+    struct mg_handler_info *first;
+    struct mg_domain_context *domain;
+
+    mg_lock_context(civetweb);
+    first = civetweb->dd.handlers;
+    if (first == NULL || (int)first->handler_type != NO_HANDLER) {
+        first = mg_calloc(1, sizeof *first);
+        if (first != NULL) {
+            first->handler_type = NO_HANDLER;
+            first->next = civetweb->dd.handlers;
+            civetweb->dd.handlers = first;
+        }
+    }
+    for (domain = civetweb->dd.next; domain != NULL; domain = domain->next)
+        domain->handlers = first;
+    mg_unlock_context(civetweb);
+    return first != NULL;
+}
+
+/* End the use of a TLS context: a callback that has brought it is given it back. */
+static void release_tls(const struct mg_context *civetweb, const char *domain, SSL_CTX *tls)
+{
+    const struct mg_callbacks *callbacks = &civetweb->callbacks;
+    void *place = tls;
+    int kept = 0;
+
+    if (tls == NULL)
+        return;
+    if (callbacks->external_ssl_ctx != NULL)
+        kept = callbacks->external_ssl_ctx(&place, civetweb->user_data);
+    if (kept == 0 && callbacks->external_ssl_ctx_domain != NULL)
+        kept = callbacks->external_ssl_ctx_domain(domain, &place, civetweb->user_data);
+    if (kept == 0)
+        SSL_CTX_free(tls);
+}
+
+/* A TLS context for a domain as its options and the callbacks say now; null when it cannot be made. */
+static SSL_CTX *make_tls(const struct mg_context *civetweb, const struct mg_domain_context *domain)
+{
+    struct mg_domain_context fresh = {0};
+    struct mg_context *shadow = mg_calloc(1, sizeof *shadow); /* the real one changes while it works */
+    bool made;
+
+    if (shadow == NULL)
+        return NULL;
+    shadow->callbacks = civetweb->callbacks;
+    shadow->user_data = civetweb->user_data;
+    memcpy(shadow->dd.config, civetweb->dd.config, sizeof shadow->dd.config);
+    memcpy(fresh.config, domain->config, sizeof fresh.config);
+    made = init_ssl_ctx(shadow, &fresh);
+    mg_free(shadow);
+    if (made)
+        return fresh.ssl_ctx;
+    SSL_CTX_free(fresh.ssl_ctx);
+    return NULL;
+}
+
+bool civetweb_uses_tls(const struct mg_context *civetweb)
+{
+    return is_ssl_port_used(civetweb->dd.config[LISTENING_PORTS]) != 0;
+}
+
+bool civetweb_reload_certificates(struct mg_context *civetweb)
+{
+    struct mg_domain_context *domain;
+    SSL_CTX **made;
+    size_t count = 0, i;
+    bool complete = true;
+
+    for (domain = &civetweb->dd; domain != NULL; domain = next_domain(civetweb, domain))
+        count++;
+    made = mg_calloc(count, sizeof *made);
+    if (made == NULL)
+        return false;
+    for (i = 0, domain = &civetweb->dd; i < count && complete; i++, domain = next_domain(civetweb, domain)) {
+        made[i] = make_tls(civetweb, domain);
+        complete = made[i] != NULL;
+    }
+    /* A handshake looks at the context of its domain under this lock, and holds on to it. */
+    for (i = 0, domain = &civetweb->dd; i < count; i++, domain = next_domain(civetweb, domain)) {
+        SSL_CTX *unused = made[i];
+
+        if (complete) {
+            mg_lock_context(civetweb);
+            unused = domain->ssl_ctx;
+            domain->ssl_ctx = made[i];
+            mg_unlock_context(civetweb);
+        }
+        release_tls(civetweb, domain->config[AUTHENTICATION_DOMAIN], unused);
+    }
+    mg_free(made);
+    return complete;
+}
+
+void civetweb_free_domains(struct mg_context *civetweb)
+{
+    struct mg_domain_context *domain = &civetweb->dd, *next;
+    int i;
+
+    for (; domain != NULL; domain = next) {
+        next = domain->next;
+        release_tls(civetweb, domain->config[AUTHENTICATION_DOMAIN], domain->ssl_ctx);
+        domain->ssl_ctx = NULL;
+        if (domain == &civetweb->dd)
+            continue; /* CivetWeb frees the rest of that one */
+        for (i = 0; i < NUM_OPTIONS; i++)
+            mg_free(domain->config[i]);
+        mg_free(domain);
+    }
+    civetweb->dd.next = NULL;
 }

@@ -8,13 +8,31 @@
 #include <string.h>
 #include <strings.h>
 
+#include "civetweb_internal.h"
+#include "client/reply.h"
+#include "clock.h"
 #include "errors.h"
 #include "handles.h"
 #include "runtime.h"
+#include "tls_facts.h"
 
 #define MAX_HEADERS ((int)(sizeof((ah_request_info *)0)->http_headers / sizeof(ah_header)))
 
-struct connection *connection_open(struct server *server, struct mg_connection *civetweb)
+void connection_free(struct connection *connection)
+{
+    web_socket_free(&connection->web_socket);
+    posted_exchange_free(&connection->posted_exchange);
+    response_free(&connection->response);
+    form_free(connection->form);
+    free(connection->tls);
+    pthread_mutex_destroy(&connection->request_mutex);
+    free(connection->user);
+    free(connection->strings);
+    free(connection->reply);
+    free(connection);
+}
+
+struct connection *connection_open(struct server *server, struct mg_connection *civetweb, const SSL *tls)
 {
     struct connection *connection = calloc(1, sizeof *connection);
 
@@ -22,13 +40,19 @@ struct connection *connection_open(struct server *server, struct mg_connection *
         return NULL;
     connection->server = server;
     connection->civetweb = civetweb;
+    connection->opened_at = clock_now();
+    pthread_mutex_init(&connection->request_mutex, NULL);
+    posted_exchange_init(&connection->posted_exchange);
     web_socket_init(&connection->web_socket);
-    connection->handle = handle_open(HANDLE_CONNECTION, connection);
+    if (tls != NULL)
+        connection->tls = tls_facts_new(tls, civetweb != NULL ? civetweb_client_certificate(civetweb) : NULL);
+    if (tls == NULL || connection->tls != NULL)
+        connection->handle = handle_open(HANDLE_CONNECTION, connection);
     if (connection->handle == NULL) {
-        web_socket_free(&connection->web_socket);
-        free(connection);
+        connection_free(connection);
         return NULL;
     }
+    server_count(&server->statistics, CONNECTIONS_OPEN, 1);
     return connection;
 }
 
@@ -39,10 +63,9 @@ struct connection *connection_of(const struct mg_connection *civetweb)
 
 void connection_close(struct connection *connection)
 {
+    server_count(&connection->server->statistics, CONNECTIONS_OPEN, -1);
     handle_close(connection->handle);
-    web_socket_free(&connection->web_socket);
-    free(connection->strings);
-    free(connection);
+    connection_free(connection);
 }
 
 void connection_end(struct connection *connection)
@@ -77,9 +100,48 @@ static const char *append_string(char **end, const char *string)
     return *end - size;
 }
 
-bool connection_take_request(struct connection *connection)
+/* With the request's mutex. */
+static void forget_request(struct connection *connection)
 {
-    const struct mg_request_info *from = mg_get_request_info(connection->civetweb);
+    response_reset(&connection->response);
+    form_free(connection->form);
+    connection->form = NULL;
+    connection->continued = false;
+    connection->chunk_start = 0;
+    free(connection->strings);
+    connection->strings = NULL;
+    connection->info = (ah_request_info){0};
+}
+
+void connection_forget_request(struct connection *connection)
+{
+    pthread_mutex_lock(&connection->request_mutex);
+    forget_request(connection);
+    pthread_mutex_unlock(&connection->request_mutex);
+}
+
+/* With the request's mutex. */
+static void take_user(struct connection *connection)
+{
+    const char *user = mg_get_request_info(connection->civetweb)->remote_user;
+
+    if (user == NULL || connection->user == NULL || strcmp(user, connection->user) != 0) {
+        free(connection->user);
+        connection->user = user == NULL ? NULL : strdup(user);
+    }
+    connection->info.remote_user = connection->user;
+}
+
+void connection_take_user(struct connection *connection)
+{
+    pthread_mutex_lock(&connection->request_mutex);
+    take_user(connection);
+    pthread_mutex_unlock(&connection->request_mutex);
+}
+
+/* With the request's mutex. */
+static bool copy_request(struct connection *connection, const struct mg_request_info *from)
+{
     ah_request_info *to = &connection->info;
     int count = from->num_headers < MAX_HEADERS ? from->num_headers : MAX_HEADERS;
     size_t size = 1; /* so that a request without any string still has a block */
@@ -87,13 +149,11 @@ bool connection_take_request(struct connection *connection)
     int i;
 
     size += string_size(from->request_method) + string_size(from->request_uri) + string_size(from->local_uri_raw) +
-            string_size(from->local_uri) + string_size(from->http_version) + string_size(from->query_string) +
-            string_size(from->remote_user);
+            string_size(from->local_uri) + string_size(from->http_version) + string_size(from->query_string);
     for (i = 0; i < count; i++)
         size += string_size(from->http_headers[i].name) + string_size(from->http_headers[i].value);
 
-    free(connection->strings);
-    memset(to, 0, sizeof *to);
+    forget_request(connection);
     connection->strings = end = malloc(size);
     if (end == NULL)
         return false;
@@ -104,8 +164,8 @@ bool connection_take_request(struct connection *connection)
     to->local_uri = append_string(&end, from->local_uri);
     to->http_version = append_string(&end, from->http_version);
     to->query_string = append_string(&end, from->query_string);
-    to->remote_user = append_string(&end, from->remote_user);
-    snprintf(to->remote_addr, sizeof to->remote_addr, "%s", from->remote_addr);
+    _Static_assert(sizeof to->remote_addr == sizeof from->remote_addr, "one array is copied into the other");
+    memcpy(to->remote_addr, from->remote_addr, sizeof to->remote_addr);
     to->content_length = from->content_length;
     to->remote_port = from->remote_port;
     to->server_port = from->server_port;
@@ -117,36 +177,76 @@ bool connection_take_request(struct connection *connection)
         to->http_headers[i].name = append_string(&end, from->http_headers[i].name);
         to->http_headers[i].value = append_string(&end, from->http_headers[i].value);
     }
+    take_user(connection);
     return true;
+}
+
+bool connection_take_request(struct connection *connection)
+{
+    bool taken;
+
+    pthread_mutex_lock(&connection->request_mutex);
+    taken = copy_request(connection, mg_get_request_info(connection->civetweb));
+    pthread_mutex_unlock(&connection->request_mutex);
+    return taken;
 }
 
 static bool has_request(const struct connection *connection)
 {
     if (connection->strings != NULL)
         return true;
-    error_set(AH_ERROR_WRONG_STATE, "no request has arrived on this connection yet");
+    error_set(AH_ERROR_WRONG_STATE, connection->reply != NULL
+                                        ? "this connection was opened by a client; it has a response, which "
+                                          "getResponseInfo gives"
+                                        : "no request has arrived on this connection yet, or the last one could "
+                                          "not be read");
     return false;
 }
 
 const ah_request_info *rt_get_request_info(struct connection *connection)
 {
-    return has_request(connection) ? &connection->info : NULL;
+    bool there;
+
+    pthread_mutex_lock(&connection->request_mutex);
+    there = has_request(connection);
+    pthread_mutex_unlock(&connection->request_mutex);
+    return there ? &connection->info : NULL;
+}
+
+const ah_response_info *rt_get_response_info(struct connection *connection)
+{
+    if (connection->reply != NULL)
+        return &connection->reply->info;
+    error_set(AH_ERROR_WRONG_STATE, "this connection was accepted by a server; it has a request, which getRequestInfo gives");
+    return NULL;
+}
+
+static const char *find_header(const ah_header *headers, int count, const char *name)
+{
+    int i;
+
+    for (i = 0; i < count; i++)
+        if (strcasecmp(headers[i].name, name) == 0)
+            return headers[i].value;
+    return NULL;
 }
 
 const char *rt_get_header(struct connection *connection, const char *name)
 {
-    int i;
+    const char *value = NULL;
+    const struct reply *reply = connection->reply;
 
-    if (!has_request(connection))
-        return NULL;
-    for (i = 0; i < connection->info.number_headers; i++)
-        if (strcasecmp(connection->info.http_headers[i].name, name) == 0)
-            return connection->info.http_headers[i].value;
-    return NULL;
+    if (reply != NULL)
+        return find_header(reply->info.http_headers, reply->info.number_headers, name);
+    pthread_mutex_lock(&connection->request_mutex);
+    if (has_request(connection))
+        value = find_header(connection->info.http_headers, connection->info.number_headers, name);
+    pthread_mutex_unlock(&connection->request_mutex);
+    return value;
 }
 
 /* A WebSocket's bytes are frames: reading or writing others would break the stream. */
-static bool in_request(const struct connection *connection)
+bool connection_in_request(const struct connection *connection)
 {
     if (atomic_load(&connection->in_request))
         return true;
@@ -155,36 +255,11 @@ static bool in_request(const struct connection *connection)
     return false;
 }
 
-int32_t rt_read(struct connection *connection, void *buffer, size_t buffer_size)
+const char *connection_http_version(const struct connection *connection)
 {
-    int count;
+    const char *version = mg_get_request_info(connection->civetweb)->http_version;
 
-    if (!in_request(connection))
-        return -1;
-    count = mg_read(connection->civetweb, buffer, buffer_size);
-    if (count < 0) {
-        error_set(AH_ERROR_CONNECTION_CLOSED, "the request's body could not be read: the client has gone or sent nothing "
-                                              "for request_timeout_ms");
-        return -1;
-    }
-    return count;
-}
-
-int32_t rt_write(struct connection *connection, const char *buffer, size_t buffer_size)
-{
-    int count;
-
-    if (!in_request(connection))
-        return -1;
-    if (buffer_size == 0)
-        return 0;
-    count = mg_write(connection->civetweb, buffer, buffer_size);
-    if (count <= 0) {
-        error_set(AH_ERROR_CONNECTION_CLOSED, "the answer could not be sent: the client has gone or took nothing for "
-                                              "request_timeout_ms");
-        return -1;
-    }
-    return count;
+    return version != NULL ? version : "1.0";
 }
 
 int32_t rt_print(struct connection *connection, const char *format, va_list values)

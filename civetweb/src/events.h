@@ -9,6 +9,8 @@
 
 struct call;
 struct connection;
+struct loop;
+struct server;
 
 /* The events of one WebSocket that have been posted and not been answered, oldest first: its mail. All
  * of them go to one queue, whose mutex guards this. */
@@ -19,17 +21,22 @@ struct mailbox {
     bool awaited; /* the WebSocket's owner has work to do when there is less */
 };
 
-/* Whether the calling thread has taken an event that it has not answered. */
+/* Whether the calling thread has taken events, and has not come back since. */
 bool event_is_taken(void);
 
-/* Whether user data was made by ah_event_receiver. */
-bool events_is_receiver(const void *user_data);
+/* The loop of the queue that user data made by ah_event_receiver leads to, retained for the caller;
+ * null for any other user data. */
+struct loop *events_loop(const void *user_data);
 
 /* Post an event of a WebSocket without waiting for its answer; a message's data is copied. Events of
- * one WebSocket are taken in order, each when the one before it has been answered. False when the queue
- * is closed or memory is short: nobody will see the event. */
+ * one WebSocket are taken in order, and those of one run are answered before the next is taken. False
+ * when the queue is closed or memory is short: nobody will see the event. */
 bool events_mail(struct connection *connection, const void *receiver, const ah_event *event, const void *data,
                  size_t size);
+
+/* Post an event about an exchange, for which nobody waits and which its receiver may take at any time;
+ * `data` is copied. False when the queue is closed or memory is short. */
+bool events_note(struct server *server, const ah_event *event, const void *data, size_t size);
 
 /* Whether a WebSocket has mail, or so much that no more should be read from its client. If so, its
  * owner is scheduled when that has changed. */

@@ -42,6 +42,7 @@ static pthread_cond_t last_unpin = PTHREAD_COND_INITIALIZER;
 
 static const char *const kind_names[] = {
     [HANDLE_CONTEXT] = "Context",
+    [HANDLE_CLIENT] = "Client",
     [HANDLE_CONNECTION] = "Connection",
     [HANDLE_EVENT_QUEUE] = "event queue",
     [HANDLE_EVENT_RECEIVER] = "event receiver",
@@ -126,7 +127,7 @@ void *handle_pin(enum handle_kind kind, const void *handle)
     uint64_t state;
 
     if (handle == NULL) {
-        error_set(AH_ERROR_INVALID_HANDLE, "the %s is null; pass the one that the server gave you", kind_names[kind]);
+        error_set(AH_ERROR_INVALID_HANDLE, "the %s is null; pass the one that the library gave you", kind_names[kind]);
         return NULL;
     }
     if (slot == NULL) {

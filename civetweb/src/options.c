@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "civetweb.h"
+#include "defaults.h"
 #include "errors.h"
+#include "http/document_root.h"
 #include "web_socket/limits.h"
 
 bool options_copy(struct options *options, const char *const *entries, size_t count)
@@ -57,6 +59,43 @@ const char *options_take(struct options *options, const char *name)
     return value;
 }
 
+static bool check_flag(const char *name, const char *value)
+{
+    if (strcmp(value, "yes") == 0 || strcmp(value, "no") == 0)
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give \"yes\" or \"no\"", name, value);
+    return false;
+}
+
+bool options_take_number(struct options *options, const char *name, long least, long greatest, long *value)
+{
+    const char *given = options_take(options, name);
+    char *end;
+    long number;
+
+    if (given == NULL)
+        return true;
+    errno = 0;
+    number = strtol(given, &end, 10);
+    if (end != given && *end == '\0' && errno == 0 && number >= least && number <= greatest) {
+        *value = number;
+        return true;
+    }
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number from %ld to %ld", name, given, least,
+              greatest);
+    return false;
+}
+
+bool options_take_flag(struct options *options, const char *name, bool *value)
+{
+    const char *given = options_take(options, name);
+
+    if (given == NULL)
+        return true;
+    *value = strcmp(given, "yes") == 0;
+    return check_flag(name, given);
+}
+
 bool options_default(struct options *options, const char *name, const char *value)
 {
     const char **list;
@@ -73,6 +112,49 @@ bool options_default(struct options *options, const char *name, const char *valu
     list[options->count] = NULL;
     options->list = list;
     return true;
+}
+
+static const char *kind_of(const struct mg_option *option)
+{
+    switch (option->type) {
+    case MG_CONFIG_TYPE_NUMBER:
+        return "number";
+    case MG_CONFIG_TYPE_FILE:
+        return "file";
+    case MG_CONFIG_TYPE_DIRECTORY:
+        return "folder";
+    case MG_CONFIG_TYPE_BOOLEAN:
+        return "boolean";
+    case MG_CONFIG_TYPE_EXT_PATTERN:
+        return "pattern";
+    case MG_CONFIG_TYPE_STRING_LIST:
+        return "list";
+    case MG_CONFIG_TYPE_YES_NO_OPTIONAL:
+        return "choice";
+    default:
+        return "text";
+    }
+}
+
+/* The default that is in force here; null for none, which CivetWeb writes as "" too. */
+static const char *default_of(const struct mg_option *option)
+{
+    const char *own = defaults_value(option->name);
+    const char *value = own != NULL ? own : option->default_value;
+
+    return value == NULL || *value == '\0' ? NULL : value;
+}
+
+bool options_known(size_t index, struct option_info *option)
+{
+    const struct mg_option *known;
+
+    for (known = mg_get_valid_options(); known->name != NULL; known++, index--)
+        if (index == 0) {
+            *option = (struct option_info){known->name, kind_of(known), default_of(known)};
+            return true;
+        }
+    return document_root_option(index, option) || limits_option(index - DOCUMENT_ROOT_OPTIONS, option);
 }
 
 static size_t smallest(size_t a, size_t b, size_t c)
@@ -132,15 +214,39 @@ static void consider(struct nearest *nearest, const char *candidate, const char 
 
 static const char *nearest_option(const char *name)
 {
-    const struct mg_option *option;
-    const char *const *own;
     struct nearest nearest = {NULL, 0};
+    struct option_info option;
+    size_t i;
 
-    for (option = mg_get_valid_options(); option->name != NULL; option++)
-        consider(&nearest, option->name, name);
-    for (own = limits_option_names; *own != NULL; own++)
-        consider(&nearest, *own, name);
+    for (i = 0; options_known(i, &option); i++)
+        consider(&nearest, option.name, name);
     return nearest.name;
+}
+
+/* CivetWeb's options for what this library is built without. */
+static const struct {
+    const char *prefix, *needs;
+} not_built[] = {
+    {"lua_", "Lua"},
+    {"duktape_", "Duktape"},
+    {"enable_http2", "HTTP/2"},
+    {"cgi_timeout_ms", "timers for CGI"},
+    {"cgi2_timeout_ms", "timers for CGI"},
+    {"cgi3_", "more than two kinds of CGI scripts"},
+    {"cgi4_", "more than two kinds of CGI scripts"},
+};
+
+void options_set_unknown_error(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof not_built / sizeof not_built[0]; i++)
+        if (strncmp(name, not_built[i].prefix, strlen(not_built[i].prefix)) == 0) {
+            error_set(AH_ERROR_UNKNOWN_OPTION, "option \"%s\" needs %s, which this library is built without; leave it out",
+                      name, not_built[i].needs);
+            return;
+        }
+    error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; the nearest is \"%s\"", name, nearest_option(name));
 }
 
 static bool is_number(const char *value)
@@ -161,17 +267,14 @@ static bool check_value(const struct mg_option *option, const char *value)
         error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number", option->name, value);
         return false;
     case MG_CONFIG_TYPE_BOOLEAN:
-        if (strcmp(value, "yes") == 0 || strcmp(value, "no") == 0)
-            return true;
-        error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give \"yes\" or \"no\"", option->name, value);
-        return false;
+        return check_flag(option->name, value);
     default:
         return true;
     }
 }
 
 /* CivetWeb says of these only that TLS failed. */
-static bool check_readable(const struct options *options, const char *name)
+bool options_check_readable(const struct options *options, const char *name)
 {
     const char *path = options_value(options, name);
 
@@ -193,21 +296,26 @@ static bool has_secure_port(const char *ports)
     return false;
 }
 
+bool options_check_pairs(const struct options *options)
+{
+    if (options->count % 2 == 0)
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" has no value; options are pairs of a name and a value",
+              options->list[options->count - 1]);
+    return false;
+}
+
 bool options_check(const struct options *options, bool certified)
 {
     size_t i;
 
-    if (options->count % 2 != 0) {
-        error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" has no value; options are pairs of a name and a value",
-                  options->list[options->count - 1]);
+    if (!options_check_pairs(options))
         return false;
-    }
     for (i = 0; i < options->count; i += 2) {
         const struct mg_option *option = find_option(options->list[i]);
 
         if (option == NULL) {
-            error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; the nearest is \"%s\"", options->list[i],
-                      nearest_option(options->list[i]));
+            options_set_unknown_error(options->list[i]);
             return false;
         }
         if (!check_value(option, options->list[i + 1]))
@@ -220,8 +328,8 @@ bool options_check(const struct options *options, bool certified)
                   options_value(options, "listening_ports"));
         return false;
     }
-    return check_readable(options, "ssl_certificate") && check_readable(options, "ssl_certificate_chain") &&
-           check_readable(options, "ssl_ca_file") && check_readable(options, "ssl_ca_path");
+    return options_check_readable(options, "ssl_certificate") && options_check_readable(options, "ssl_certificate_chain") &&
+           options_check_readable(options, "ssl_ca_file") && options_check_readable(options, "ssl_ca_path");
 }
 
 void options_free(struct options *options)

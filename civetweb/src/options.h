@@ -14,7 +14,7 @@ struct options {
 /* Copy `count` entries; a null entry ends the list earlier. `options_free` works after a failure, too. */
 bool options_copy(struct options *options, const char *const *entries, size_t count);
 
-/* Append a name with its value unless the caller has given one. The strings are not copied. */
+/* Give an option a value, a constant, unless it has one. False, with the error set, when out of memory. */
 bool options_default(struct options *options, const char *name, const char *value);
 
 /* Refuse what CivetWeb would refuse without a reason, or take without a word. Sets the error.
@@ -26,6 +26,30 @@ const char *options_value(const struct options *options, const char *name);
 
 /* The same, and remove the option. */
 const char *options_take(struct options *options, const char *name);
+
+/* An option that startServer takes; all strings are constants. */
+struct option_info {
+    const char *name;
+    const char *kind;  /* as getValidOptions says */
+    const char *value; /* the default; null for none */
+};
+
+/* The options, by index from 0: CivetWeb's, then the library's own. False when there is none of that index. */
+bool options_known(size_t index, struct option_info *option);
+
+/* Say in the error that there is no such option, and which is meant perhaps. */
+void options_set_unknown_error(const char *name);
+
+/* Take a whole number, or a "yes" or "no", out of the list; `value` holds the default, and keeps it when
+ * the option is not given. False, with the error set, for another value. */
+bool options_take_number(struct options *options, const char *name, long least, long greatest, long *value);
+bool options_take_flag(struct options *options, const char *name, bool *value);
+
+/* Refuse a name without a value. */
+bool options_check_pairs(const struct options *options);
+
+/* Refuse a file that cannot be read, if the option is given. */
+bool options_check_readable(const struct options *options, const char *name);
 
 void options_free(struct options *options);
 

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "callbacks.h"
+#include "clock.h"
+#include "defaults.h"
 #include "errors.h"
 #include "events.h"
 #include "handles.h"
@@ -23,6 +25,11 @@ struct server *server_current(void)
     return current;
 }
 
+bool server_is_in_callback(void)
+{
+    return current != NULL || event_is_taken();
+}
+
 struct server *server_enter(struct server *server)
 {
     struct server *before = current;
@@ -35,6 +42,7 @@ struct server *server_enter(struct server *server)
  * has to say reaches its client. */
 struct stop_order {
     struct server *server; /* null when somebody else was first */
+    void (*stop)(struct server *server);
     sem_t given;
     struct stop_order *next;
 };
@@ -71,29 +79,47 @@ static bool use_library(void)
 }
 
 /* CivetWeb's log is the only place that says which port failed and why. */
-static void set_start_error(const struct server *server, const struct options *options, const struct mg_error_data *error)
+static void set_start_error(const char *log, const struct options *options, const struct mg_error_data *error)
 {
     const char *ports = options_value(options, "listening_ports");
 
     if (ports == NULL)
         ports = "8080";
     if (error->code != MG_ERROR_DATA_CODE_INIT_PORTS_FAILED)
-        error_set(AH_ERROR_SYSTEM, "%s%s%s", error->text, server->start_log[0] != '\0' ? ": " : "", server->start_log);
-    else if (strstr(server->start_log, strerror(EADDRINUSE)) != NULL)
+        error_set(AH_ERROR_SYSTEM, "%s%s%s", error->text, log[0] != '\0' ? ": " : "", log);
+    else if (strstr(log, strerror(EADDRINUSE)) != NULL)
         error_set(AH_ERROR_ADDRESS_IN_USE, "port \"%s\" is in use: %s; stop the program that listens there or choose "
-                                           "another port", ports, server->start_log);
-    else if (strstr(server->start_log, strerror(EACCES)) != NULL)
+                                           "another port", ports, log);
+    else if (strstr(log, strerror(EACCES)) != NULL)
         error_set(AH_ERROR_ACCESS_DENIED, "port \"%s\" is not allowed: %s; ports below 1024 need the right to bind them, "
-                                          "choose another one", ports, server->start_log);
+                                          "choose another one", ports, log);
     else
-        error_set(AH_ERROR_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", ports, server->start_log);
+        error_set(AH_ERROR_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", ports, log);
+}
+
+bool server_init(struct server *server, enum handle_kind kind, void *object)
+{
+    pthread_mutex_init(&server->mutex, NULL);
+    web_sockets_init(&server->web_sockets);
+    handlers_init(&server->handlers);
+    server->handle = handle_open(kind, object);
+    if (server->handle != NULL)
+        return true;
+    server_destroy(server);
+    return false;
+}
+
+void server_destroy(struct server *server)
+{
+    routes_free(server);
+    handlers_free(&server->handlers);
+    web_sockets_free(&server->web_sockets);
+    pthread_mutex_destroy(&server->mutex);
 }
 
 static void server_free(struct server *server)
 {
-    routes_free(server);
-    web_sockets_free(&server->web_sockets);
-    pthread_mutex_destroy(&server->mutex);
+    server_destroy(server);
     free(server);
 }
 
@@ -108,14 +134,11 @@ static struct server *server_new(const ah_callbacks *callbacks, void *user_data)
     if (callbacks != NULL)
         server->callbacks = *callbacks;
     server->user_data = user_data;
-    pthread_mutex_init(&server->mutex, NULL);
-    web_sockets_init(&server->web_sockets);
-    server->handle = handle_open(HANDLE_CONTEXT, server);
-    if (server->handle == NULL) {
-        server_free(server);
-        return NULL;
-    }
-    return server;
+    server->statistics.started_at = clock_now();
+    if (server_init(server, HANDLE_CONTEXT, server))
+        return server;
+    free(server);
+    return NULL;
 }
 
 /* Whether a callback sets TLS up, in place of the option "ssl_certificate". */
@@ -134,18 +157,17 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
     struct mg_error_data error = {.text = text, .text_buffer_size = sizeof text};
     struct server *server = NULL;
     struct server *before;
+    struct log_listener log;
     ah_context *handle = NULL;
     bool started;
 
-    /* A frame's header and payload are two writes: with Nagle's algorithm on, a message would wait for
-     * the acknowledgement of its own header. */
     if (!use_library())
         goto done;
     server = server_new(callbacks, user_data);
     if (server == NULL)
         goto done;
-    if (!limits_take(&server->web_sockets.limits, options) ||
-        !options_check(options, brings_certificates(callbacks)) || !options_default(options, "tcp_nodelay", "1")) {
+    if (!limits_take(&server->web_sockets.limits, options) || !document_root_take_rules(&server->file_rules, options) ||
+        !options_check(options, brings_certificates(callbacks)) || !defaults_apply(options)) {
         handle_close(server->handle);
         server_free(server);
         goto done;
@@ -153,15 +175,16 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
     callbacks_install(&adapters, &server->callbacks);
     init.user_data = server;
     init.configuration_options = options->list;
-    server->starting = true;
     handle = server->handle;
     /* Callbacks know the server already, and may have it stopped, which has to wait until it is started. */
     (void)handle_pin(HANDLE_CONTEXT, handle);
     before = server_enter(server);
+    log_listen(&log);
     started = mg_start2(&init, &error) != NULL;
+    log_unlisten();
     server_leave(before);
     if (!started) {
-        set_start_error(server, options, &error);
+        set_start_error(log.text, options, &error);
         server->civetweb = NULL; /* CivetWeb has freed it */
     }
     handle_unpin(handle);
@@ -235,7 +258,7 @@ static void stop(struct server *server)
 
 static void set_stopped_error(void)
 {
-    error_set(AH_ERROR_INVALID_HANDLE, "this Context is being stopped by another thread");
+    error_set(AH_ERROR_INVALID_HANDLE, "this handle is being ended by another thread");
 }
 
 /* The thread that stops a server for a callback. It is there before the handle ends, for nobody could
@@ -248,13 +271,13 @@ static void *stop_apart(void *argument)
     while (sem_wait(&order->given) != 0)
         ; /* a signal came */
     if (order->server != NULL)
-        stop(order->server);
+        order->stop(order->server);
     sem_destroy(&order->given);
     free(order);
     return NULL;
 }
 
-static void stop_after_callback(ah_context *context, struct server *server)
+static void stop_after_callback(struct server *server, const void *handle, void (*stop)(struct server *server))
 {
     struct stop_order *order = calloc(1, sizeof *order);
     pthread_t thread;
@@ -270,7 +293,8 @@ static void stop_after_callback(ah_context *context, struct server *server)
         error_set(AH_ERROR_SYSTEM, "the thread that stops the server could not be started: %s", strerror(error));
         sem_destroy(&order->given);
         free(order);
-    } else if (handle_end(context)) {
+    } else if (handle_end(handle)) {
+        order->stop = stop;
         order->server = server;
         order->next = orders;
         orders = order;
@@ -280,20 +304,27 @@ static void stop_after_callback(ah_context *context, struct server *server)
     }
 }
 
+void server_end(struct server *server, const void *handle, void (*stop)(struct server *server))
+{
+    if (server_is_in_callback())
+        stop_after_callback(server, handle, stop);
+    else if (handle_end(handle))
+        stop(server);
+    else
+        set_stopped_error();
+}
+
 void rt_stop_server(ah_context *context)
 {
     struct server *server = handle_pin(HANDLE_CONTEXT, context);
 
     if (server == NULL)
         return;
-    handle_unpin(context); /* from here on it may be gone: the pointer is compared only */
-    if (server_current() != NULL && !event_is_taken())
-        stop_after_callback(context, server);
-    else if (server == server_current())
-        error_set(AH_ERROR_WRONG_THREAD, "this thread answers a callback of the server, for which the server waits; "
-                                         "answer it first, or stop the server from another thread");
-    else if (handle_end(context))
-        stop(server);
-    else
-        set_stopped_error();
+    handle_unpin(context); /* from here on it may be gone */
+    server_end(server, context, stop);
+}
+
+void *rt_get_user_data(struct server *server)
+{
+    return server->user_data;
 }

@@ -7,31 +7,46 @@
 
 #include "alusus_http/alusus_http.h"
 #include "civetweb.h"
+#include "handles.h"
+#include "http/document_root.h"
+#include "http/handlers.h"
+#include "server_statistics.h"
 #include "web_socket/web_sockets.h"
 
 struct web_socket_route;
 
 struct server {
-    ah_context *handle;
+    void *handle; /* an ah_context, or the ah_client of the client that this is a part of */
     struct mg_context *civetweb; /* set by the starting thread in initContext, before there is any other */
     ah_callbacks callbacks;
     void *user_data;
 
+    struct file_rules file_rules;
     struct web_sockets web_sockets;
+    struct handlers handlers;
 
     pthread_mutex_t mutex; /* guards `routes` */
     /* Every registration of the server's life, newest first: a connection goes on with the callbacks
      * it was opened with, so none is freed before the server is. */
     struct web_socket_route *routes;
 
-    /* What CivetWeb logged while it started: its own error code says less. Written and read by the
-     * starting thread, before there is any other. */
-    bool starting;
-    char start_log[256];
+    struct server_statistics statistics;
 };
+
+/* Make the parts that need making, of a server that has been zeroed. False, with the error set, when
+ * memory is short. */
+bool server_init(struct server *server, enum handle_kind kind, void *object);
+void server_destroy(struct server *server);
+
+/* What stopServer does, and stopClient: end the handle and call `stop`, now or, in a callback, when that
+ * has returned. The caller has found `server` by the handle, and does not use it again. */
+void server_end(struct server *server, const void *handle, void (*stop)(struct server *server));
 
 /* The server whose callback the calling thread is in; NULL outside of callbacks. */
 struct server *server_current(void);
+
+/* Whether the calling thread is in a callback, or answers one as an event. */
+bool server_is_in_callback(void);
 
 /* Say which server's callback runs on this thread from now on; returns the one before, which the
  * caller puts back afterwards (callbacks nest: a write in one can cause another). */

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from .emit import alusus, c, docs, python
+from .coverage import COVERAGE, read_coverage
+from .emit import alusus, c, coverage, docs, python
 from .markdown import read_document
 from .model import Api
 from .resolve import resolve
@@ -24,6 +25,7 @@ EMITTERS: tuple[Callable[[Api], dict[str, str]], ...] = (
     python.emit,
     alusus.emit,
     docs.emit,
+    coverage.emit,
 )
 
 
@@ -41,7 +43,9 @@ def read_api(root: Path) -> Api:
         raise SpecErrors(errors)
     english, arabic = documents
     version = (root / VERSION_FILE).read_text(encoding="utf-8").strip()
-    return resolve(english, arabic, version)
+    api = resolve(english, arabic, version)
+    source = replace(Source.read(str(root / COVERAGE)), path=COVERAGE)
+    return replace(api, coverage=read_coverage(source, api))
 
 
 def render(api: Api) -> dict[str, str]:

@@ -70,8 +70,12 @@ class Role(Enum):
     VALUE = "value"
     DATA = "data"  # its length is the parameter `partner`
     LENGTH = "length"  # the length of the parameter `partner`; Python derives it
-    OUTPUT = "output"  # a buffer that the function fills; its size is `partner`
-    OUTPUT_SIZE = "output size"  # Python passes this one and gets bytes back
+    # A buffer that the function fills; its size is `partner`. Python gets its bytes back, or, where
+    # it is an array of structures, a list: the function then returns how many there are in all.
+    OUTPUT = "output"
+    OUTPUT_SIZE = "output size"  # Python passes that of a buffer of bytes, and derives the other
+    TEXT = "text"  # a buffer that the function fills with text; its size is `partner`
+    TEXT_SIZE = "text size"  # Python derives both and gets a str, or None for no text
     USER_DATA = "user data"
     FORMAT = "format"  # printf's format; the pack behind it holds its values
 
@@ -190,6 +194,23 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Counterpart:
+    """Something of the API that stands for a function of CivetWeb."""
+
+    name: Mapping[str, str]  # by language
+    anchor: str  # of the section that describes it
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A public function of CivetWeb: what stands for it here, or why nothing does."""
+
+    function: str
+    counterparts: tuple[Counterpart, ...]
+    reason: Mapping[str, str]  # by language; empty where there are counterparts
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """The whole spec."""
 
@@ -201,6 +222,7 @@ class Api:
     contract_version: int
     contract_checksum: int  # over every declaration's
     callbacks: tuple[Callback, ...]  # aliases, and the members of tables of callbacks
+    coverage: tuple[Coverage, ...] = ()  # of CivetWeb's functions
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:

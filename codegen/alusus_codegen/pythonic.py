@@ -34,10 +34,10 @@ LINE_LENGTH = 100
 INDENT = "    "
 
 # Roles that Python derives from another argument.
-_DERIVED = {Role.LENGTH, Role.OUTPUT}
+_DERIVED = {Role.LENGTH, Role.OUTPUT, Role.TEXT, Role.TEXT_SIZE}
 
 # What a list of names and values may be in Python; other lists of strings are sequences only.
-PAIRS_NAME = "options"
+PAIRS_NAMES = {"headers", "options"}
 PAIRS = ("Mapping[str, str]", "Sequence[str]")
 _STRING_ARRAY = "ref[Array[CharsPtr]]"
 
@@ -238,6 +238,7 @@ def groups(api: Api) -> tuple[Group, ...]:
                 by_name.setdefault(function.name.python, []).append(function)
         for name, functions in by_name.items():
             candidates = [s for f in functions for s in _candidates(f, narrow, exported)]
+            candidates = [*_without_user_data(candidates), *candidates]
             documentation = section.documentation.get("en", Documentation())
             found.append(Group(name, _merge(candidates), tuple(functions), documentation))
     return tuple(found)
@@ -258,6 +259,28 @@ def _candidates(
     if targets:
         best = max(targets, key=lambda target: target.breadth)
         yield replace(signature, serves=best.serves, breadth=best.breadth)
+
+
+def _without_user_data(candidates: Sequence[Signature]) -> Iterator[Signature]:
+    """The calls that leave out user data, of a name with an overload that has something else there.
+
+    User data is any object: were it left out in some calls only, the next argument would be taken
+    for it in the others, without a word.
+    """
+    without = max((len(c.arguments) for c in candidates if _user_data(c) is None), default=0)
+    for candidate in candidates:
+        at = _user_data(candidate)
+        if at is not None and at + 1 < len(candidate.arguments) and at < without:
+            before = (replace(a, default=False) for a in candidate.arguments[:at])
+            following = replace(candidate.arguments[at + 1], optional=False, default=False)
+            rest = candidate.arguments[at + 2 :]
+            yield replace(candidate, arguments=(*before, following, *rest))
+
+
+def _user_data(signature: Signature) -> int | None:
+    """Which argument is the user data; None without one."""
+    roles = [a.source.role for a in signature.arguments]
+    return roles.index(Role.USER_DATA) if Role.USER_DATA in roles else None
 
 
 def _adapts(body: Signature, target: Signature) -> bool:
@@ -282,7 +305,7 @@ def _signature(function: Function, narrow: Mapping[str, str]) -> Signature | Non
     arguments: list[Argument] = []
     may_default = True
     for parameter in reversed(function.parameters):
-        if parameter.role in _DERIVED:
+        if parameter.role in _DERIVED or (parameter.role is Role.OUTPUT_SIZE and listed(function)):
             continue
         optional = parameter.nullable or parameter.role is Role.USER_DATA
         may_default = may_default and optional
@@ -301,9 +324,22 @@ def _signature(function: Function, narrow: Mapping[str, str]) -> Signature | Non
     )
 
 
+def listed(function: Function) -> Parameter | None:
+    """The parameter that takes a list of structures, which is the function's result in Python."""
+    found = (p for p in function.parameters if p.role is Role.OUTPUT)
+    return next((p for p in found if p.type.kind is Kind.STRUCTURE), None)
+
+
 def _result(function: Function) -> str:
+    output = listed(function)
+    if output is not None:
+        return f"list[{output.type.python}]"
     if any(p.role is Role.OUTPUT for p in function.parameters):
         return "bytes"
+    if function.returns.kind is Kind.POINTER:
+        return "object"  # what the program gave as user data
+    if any(p.role is Role.TEXT for p in function.parameters):
+        return "str | None"
     return _or_none(function.returns.python, function.result_nullable)
 
 
@@ -313,7 +349,7 @@ def _alternatives(parameter: Parameter, narrow: Mapping[str, str]) -> tuple[str,
         case Role.USER_DATA, _:
             return ("object",)
         case _, kind if kind in lists:
-            return PAIRS if parameter.name.alusus == PAIRS_NAME else ("Sequence[str]",)
+            return PAIRS if parameter.name.alusus in PAIRS_NAMES else ("Sequence[str]",)
         case Role.DATA, _:
             return ("str", "bytes")
         case _, Kind.CALLBACK:

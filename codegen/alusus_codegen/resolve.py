@@ -61,6 +61,7 @@ _FUNCTION_MODIFIERS = EXPORT_MODIFIERS | {
     "lifetime",
     "nullable",
     "output",
+    "outputText",
     "printf",
     "runtime",
 }
@@ -338,6 +339,7 @@ class _Resolver:
     ) -> tuple[Parameter, ...]:
         lengths = modifiers.pairs("length")
         outputs = modifiers.pairs("output")
+        texts = modifiers.pairs("outputText")
         lifetimes = modifiers.pairs("lifetime")
         nullable = modifiers.names("nullable")
         consumed = modifiers.names("consumes")
@@ -345,6 +347,8 @@ class _Resolver:
         roles |= {partner: (Role.LENGTH, name) for name, partner in lengths.items()}
         roles |= {name: (Role.OUTPUT, partner) for name, partner in outputs.items()}
         roles |= {partner: (Role.OUTPUT_SIZE, name) for name, partner in outputs.items()}
+        roles |= {name: (Role.TEXT, partner) for name, partner in texts.items()}
+        roles |= {partner: (Role.TEXT_SIZE, name) for name, partner in texts.items()}
         found = []
         for parameter in syntax:
             if isinstance(parameter.type, PackType):
@@ -354,6 +358,10 @@ class _Resolver:
             role, partner = roles.get(name, (Role.VALUE, ""))
             if name == USER_DATA and type_.kind is Kind.POINTER:
                 role = Role.USER_DATA
+            if role is Role.OUTPUT and type_.kind is Kind.STRUCTURE:
+                type_ = replace(type_, c=type_.c.removeprefix("const "))
+            if role is Role.TEXT and type_.kind is Kind.STRING:
+                type_ = replace(type_, c="char *{}")  # the one text that is written to
             found.append(
                 Parameter(
                     name=Name(

@@ -72,6 +72,9 @@ def test_the_names_of_both_generations(module: dict[str, Any]) -> None:
         "closeWebSocket",
     }
     published = {
+        "getCookie",
+        "getVariable",
+        "sendFile",
         "Context",
         "Connection",
         "RequestInfo",
@@ -91,6 +94,34 @@ def test_the_names_of_both_generations(module: dict[str, Any]) -> None:
         "getBuildDependencies",
     }
     assert (document | published) - names == set()
+
+
+def test_every_public_name_has_an_arabic_one(module: dict[str, Any]) -> None:
+    """Functions, classes, callbacks and constants, and the members of classes."""
+    text = ARABIC.read_text(encoding="utf-8")
+    aliases = re.findall(r"^( *)عرف (\w+): لقب (\w+)؛$", text, re.MULTILINE)
+    outer = {english: arabic for indent, arabic, english in aliases if len(indent) <= 4}
+    public = {name for name in names_of(module) if not name.startswith("_")}
+    assert public - outer.keys() == set()
+    for class_ in module["classes"]:
+        fields = {field["name"] for field in class_["fields"]}
+        if fields:
+            arabic = outer[class_["name"]]
+            (body,) = re.findall(rf"^ *@دمج صنف {arabic} {{$(.+?)^ *}}", text, re.M | re.S)
+            assert fields == set(re.findall(r"لقب (\w+)؛", body)), class_["name"]
+
+
+@pytest.mark.parametrize("page", ["docs/upgrading.md", "alusus_stubs/README.md"])
+def test_a_page_calls_functions_that_exist(page: str, module: dict[str, Any]) -> None:
+    """In its programs, and in its text what is written like a function of this module."""
+    known = {"Http": names_of(module), "بـننت": names_of(parse(ARABIC))}
+    fields = {field["name"] for class_ in module["classes"] for field in class_["fields"]}
+    for file in (ROOT / page, (ROOT / page).with_suffix(".ar.md")):
+        text = file.read_text(encoding="utf-8")
+        for space, name in re.findall(r"\b(Http|بـننت)\.(\w+)\(", text):
+            assert name in known[space], f"{file.name}: {space}.{name}"
+        for name in re.findall(r"`([a-z]+[A-Z]\w+)`", text):
+            assert name in known["Http"] | fields | {"dataLen"}, f"{file.name}: {name}"
 
 
 def test_the_library_is_imported_by_each_system_s_name(module: dict[str, Any]) -> None:
@@ -120,6 +151,29 @@ def names_of(parsed: dict[str, Any]) -> set[str]:
         for kind in ("functions", "aliases", "classes", "constants")
         for item in parsed[kind]
     }
+
+
+# Each program of examples/alusus and the one that does the same in Arabic.
+IN_ARABIC = {
+    "chat.alusus": "دردشة.أسس",
+    "chat_client.alusus": "عميل_دردشة.أسس",
+    "echo.alusus": "صدى.أسس",
+    "form.alusus": "نموذج.أسس",
+    "simple_server.alusus": "خادم_بسيط.أسس",
+}
+
+
+def test_every_example_is_there_in_arabic() -> None:
+    english = {path.name for path in EXAMPLES if path.suffix == ".alusus"}
+    arabic = {path.name for path in EXAMPLES if path.suffix == ".أسس"}
+    assert english == IN_ARABIC.keys(), "write its Arabic program and name it above"
+    assert arabic == set(IN_ARABIC.values())
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_a_length_is_that_of_its_text_in_bytes(path: Path) -> None:
+    for text, length in re.findall(r'"([^"\\]*)"[,،] (\d+)\)', path.read_text(encoding="utf-8")):
+        assert len(text.encode()) == int(length), text
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

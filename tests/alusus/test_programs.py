@@ -66,8 +66,51 @@ def test_chat(alusus: str, project: Path) -> None:
     )
 
 
+def test_the_arabic_simple_server(alusus: str, project: Path) -> None:
+    def check(server: Program) -> None:
+        behaviour.simple_server(server, "أهلا! طلبت")
+
+    run(alusus, project / "examples/alusus/خادم_بسيط.أسس", check, "الخادم على ")
+
+
+def test_the_arabic_chat(alusus: str, project: Path) -> None:
+    def check(server: Program) -> None:
+        behaviour.chat(server, "* انضم أحدهم", "* خرج أحدهم")
+
+    run(alusus, project / "examples/alusus/دردشة.أسس", check, "الدردشة على ")
+
+
+ARABIC_VISITOR = behaviour.Visitor(
+    "أنت في الدردشة على", "زائر: السلام عليكم", r"الحالة 200، [1-9]\d* بايت", "انتهت الدردشة."
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("chat_client.alusus", behaviour.VISITOR), ("عميل_دردشة.أسس", ARABIC_VISITOR)],
+    ids=["English", "Arabic"],
+)
+def test_chat_client(alusus: str, project: Path, name: str, says: behaviour.Visitor) -> None:
+    def visit(server: Program) -> None:
+        client = project / "examples/alusus" / name
+        text = client.read_text(encoding="utf-8")
+        client.write_text(text.replace("8080", str(server.port)), encoding="utf-8")
+        with running([alusus, client], server.port) as visitor:
+            behaviour.chat_client(server, visitor, says)
+
+    run(alusus, project / "examples/alusus/chat.alusus", visit, "Chat at ")
+
+
 def test_the_arabic_echo(alusus: str, project: Path) -> None:
     run(alusus, project / "examples/alusus/صدى.أسس", arabic_echo, "الخادم")
+
+
+def test_form(alusus: str, project: Path) -> None:
+    run(alusus, project / "examples/alusus/form.alusus", behaviour.form, "Form at ")
+
+
+def test_the_arabic_form(alusus: str, project: Path) -> None:
+    run(alusus, project / "examples/alusus/نموذج.أسس", behaviour.form, "النموذج")
 
 
 @pytest.fixture

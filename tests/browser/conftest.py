@@ -37,7 +37,7 @@ def start(profile: Path) -> webdriver.Chrome:
     return webdriver.Chrome(options=options, service=Service(driver))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browsers(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[webdriver.Chrome, webdriver.Chrome]]:

@@ -52,6 +52,28 @@ def test_check_shows_the_difference_and_the_command(sample: Path) -> None:
     assert files(sample) == before
 
 
+@pytest.mark.parametrize(
+    ("english", "name"),
+    [
+        ("setHandler", "setHandler"),
+        ("DataCallback", "DataCallback"),
+        ("LIMIT", "LIMIT"),
+        ("flag", "Header.flag"),
+    ],
+)
+def test_a_name_without_an_arabic_one_is_an_error(sample: Path, english: str, name: str) -> None:
+    spec = sample / "spec/http.ar.md"
+    kept = [
+        line
+        for line in spec.read_text(encoding="utf-8").splitlines(keepends=True)
+        if f"لقب {english}؛" not in line
+    ]
+    spec.write_text("".join(kept), encoding="utf-8")
+    result = codegen("generate", cwd=sample)
+    assert result.returncode == 1
+    assert f"{name} has no Arabic name; expected an alias of it in spec/http.ar.md" in result.stderr
+
+
 def test_a_second_run_touches_nothing(sample: Path) -> None:
     codegen("generate", cwd=sample)
     before = files(sample)

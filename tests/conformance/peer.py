@@ -20,7 +20,8 @@ from tests.support import REPLY
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
 
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1000, 1001, 1002, 1007, 1009
+NORMAL, GOING_AWAY, PROTOCOL_ERROR = 1000, 1001, 1002
+INVALID_DATA, POLICY_VIOLATION, TOO_BIG = 1007, 1008, 1009
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # of RFC 6455, section 1.3 ...
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # ... and its answer
@@ -194,6 +195,15 @@ class Peer:
         assert answer.one("Sec-WebSocket-Accept") == ACCEPT == base64.b64encode(digest).decode()
         return answer
 
+    def expect_content(self, answer: Answer) -> None:
+        """Receive the rest of an answer after which the connection ends (RFC 9112, section 6.3)."""
+        length = answer.one("Content-Length")
+        if length is not None:
+            self.take(int(length))
+            self.expect_end()
+        while self.socket.recv(1 << 20):
+            pass
+
     def frame(self) -> Frame:
         """Receive a frame; it must be written as a server's have to be."""
         first, second = self.take(2)
@@ -219,6 +229,13 @@ class Peer:
         """Receive the end of the stream: neither another byte nor a reset."""
         assert self.unread == b""
         assert self.socket.recv(1) == b""
+
+    def receive_all(self) -> bytes:
+        """Receive what comes until the end of the stream, which must not be a reset."""
+        while part := self.socket.recv(1 << 20):
+            self.unread += part
+        received, self.unread = self.unread, b""
+        return received
 
     def expect_close(self, code: int | None) -> bytes:
         """Receive a Close frame with this code, and the end of the stream; return the reason."""

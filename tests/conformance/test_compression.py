@@ -186,6 +186,21 @@ def test_the_servers_window_is_as_agreed(port: int) -> None:
             peer.close()
 
 
+@pytest.mark.parametrize("takeover", [True, False], ids=["takeover", "no takeover"])
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_every_window(port: int, bits: int, takeover: bool) -> None:
+    """In both directions, with messages within it and beyond it."""
+    parameters = [f"server_max_window_bits={bits}", f"client_max_window_bits={bits}"]
+    if not takeover:
+        parameters += ["server_no_context_takeover", "client_no_context_takeover"]
+    with deflating(port, *parameters) as peer:
+        for size in (16, 300, 512, 1 << bits, 131_072, 300):
+            for _ in range(2):
+                peer.say(TEXT, words(size))
+                peer.hear(TEXT, words(size))
+        peer.close()
+
+
 HELLO = [
     # RFC 7692, section 7.2.3
     bytes.fromhex("f248cdc9c90700"),  # one block
@@ -210,6 +225,38 @@ def test_the_example_of_a_shared_window(port: int) -> None:
     with deflating(port) as peer:
         peer.send(frame(TEXT, HELLO[0], rsv=RSV1) + frame(TEXT, b"\xf2\x00\x11\x00\x00", rsv=RSV1))
         peer.expect((TEXT, "Hello"), (TEXT, "Hello"))
+        peer.close()
+
+
+def final_block(data: bytes, window: bytes) -> bytes:
+    """Compress to a block with BFINAL set (section 7.2.3.4) that refers to what came before it."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=window)
+    return deflater.compress(data) + deflater.flush(zlib.Z_FINISH)
+
+
+def test_a_final_block_leaves_the_window_alone(port: int) -> None:
+    """It ends a block, not the stream: the next one may refer to what came before, as any may."""
+    message = random.Random(1).randbytes(3000)
+    with deflating(port) as peer:
+        peer.say(BINARY, message)
+        peer.hear(BINARY, message)
+        for block in (final_block(message, message), final_block(message, message * 2)):
+            assert len(block) < 300
+            peer.send(frame(BINARY, block + b"\0", rsv=RSV1))
+            peer.hear(BINARY, message)
+        twice = final_block(message, message * 3) + final_block(message, message * 4)
+        peer.send(frame(BINARY, twice + b"\0", rsv=RSV1))
+        peer.hear(BINARY, message * 2)
+        peer.say(BINARY, message)
+        peer.hear(BINARY, message)
+        peer.close()
+
+
+def test_many_final_blocks_take_no_time(port: int) -> None:
+    """Half a million empty ones, which do nothing but end."""
+    with deflating(port) as peer:
+        peer.send(frame(BINARY, b"\x03\x00" * 500_000 + b"\0", rsv=RSV1))
+        peer.hear(BINARY, b"")
         peer.close()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import pytest
 
@@ -113,6 +114,24 @@ def test_big_messages(port: int, opcode: int, piece: int) -> None:
         peer.close()
 
 
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_the_biggest_message(port: int, opcode: int) -> None:
+    """16 MiB, the limit of this server, in one frame; and many small fragments."""
+    message = text_of(16 << 20) if opcode == TEXT else bytes_of(16 << 20)
+    small = message[: 1 << 20]
+    pieces = [small[start : start + 64] for start in range(0, len(small), 64)]
+    fragments = [frame(opcode, b"", fin=False), *(frame(0, piece, fin=False) for piece in pieces)]
+    with Peer.open(port) as peer, ThreadPoolExecutor(1) as sender:
+        for sent, echoed in (
+            (frame(opcode, message), message),
+            (b"".join([*fragments, frame(CONTINUATION)]), small),
+        ):
+            sending = sender.submit(peer.send, sent)
+            peer.expect((opcode, echoed))
+            sending.result()
+        peer.close()
+
+
 def test_many_messages_at_once(port: int) -> None:
     """The answers come in order, none is lost."""
     messages = [f"message {i} {'.' * (i % 300)}" for i in range(20_000)]
@@ -209,6 +228,12 @@ def test_violations(port: int, violation: bytes) -> None:
             peer.expect((TEXT, "before"))
             peer.send(violation + after, chop)
             assert peer.expect_close(PROTOCOL_ERROR)  # a reason in words
+    with Peer.open(
+        port
+    ) as peer:  # what came before it is answered first, also when all comes at once
+        peer.send(frame(TEXT, "before") + frame(PING, "and this") + violation + after)
+        peer.expect((TEXT, "before"), (PONG, "and this"))
+        peer.expect_close(PROTOCOL_ERROR)
 
 
 @pytest.mark.parametrize(
@@ -384,6 +409,79 @@ def test_invalid_utf8_fails_early(port: int, bad: bytes, fragmented: bool) -> No
     with Peer.open(port) as peer:
         peer.send(whole)
         peer.expect_close(INVALID_DATA)
+
+
+# By kind, as in Markus Kuhn's "UTF-8 decoder capability and stress test", in hexadecimal.
+UTF8 = {
+    "the first of each length": "00 c280 e0a080 f0908080 f888808080 fc8480808080",
+    "the last of each length": "7f dfbf efbfbf f48fbfbf f7bfbfbf fbbfbfbfbf fdbfbfbfbfbf",
+    "boundaries": "ed9fbf ee8080 efbfbd f48fbfbf f4908080",
+    "continuation bytes": "80 bf 80bf 80bf80 80bf80bf 80bf80bf80 80bf80bf80bf "
+    + "".join(f"{byte:02x}" for byte in range(0x80, 0xC0)),
+    "lonely first bytes": " ".join(
+        "".join(f"{byte:02x}20" for byte in range(*some))
+        for some in ((0xC0, 0xE0), (0xE0, 0xF0), (0xF0, 0xF8), (0xF8, 0xFC), (0xFC, 0xFE))
+    ),
+    "without the last byte": "c0 e080 f08080 f8808080 fc80808080 "
+    "df efbf f7bfbf fbbfbfbf fdbfbfbfbf "
+    "c0e080f08080f8808080fc80808080dfefbff7bfbffbbfbfbffdbfbfbfbf",
+    "impossible bytes": "fe ff fefeffff",
+    "overlong": "c0af e080af f08080af f8808080af fc80808080af",
+    "the longest overlong": "c1bf e09fbf f08fbfbf f887bfbfbf fc83bfbfbfbf",
+    "overlong NUL": "c080 e08080 f0808080 f880808080 fc8080808080",
+    "surrogates": "eda080 edadbf edae80 edafbf edb080 edbe80 edbfbf",
+    "pairs of surrogates": "eda080edb080 eda080edbfbf edadbfedb080 edadbfedbfbf "
+    "edae80edb080 edae80edbfbf edafbfedb080 edafbfedbfbf",
+    "noncharacters": "efbfbe efbfbf "
+    + " ".join(
+        chr(plane << 16 | 0xFFFE | last).encode().hex() for plane in range(1, 17) for last in (0, 1)
+    ),
+    "specials": "efbfb9 efbfba efbfbb efbfbc efbfbd efbfbe efbfbf",
+    "prefixes of a word": " ".join("κόσμε".encode()[:size].hex() for size in range(1, 12)),
+}
+
+
+def is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+ENDS = [bytes(end) for size in range(4) for end in product((0x80, 0x90, 0xA0), repeat=size)]
+
+
+def first_wrong(data: bytes) -> int | None:
+    """Return the place of the byte that nothing can follow to make this UTF-8; None without one.
+
+    Python's own incremental decoder sees some surrogates a byte late.
+    """
+    for size in range(1, len(data) + 1):
+        if not any(is_utf8(data[:size] + end) for end in ENDS):
+            return size - 1
+    return None
+
+
+@pytest.mark.parametrize("kind", UTF8)
+def test_utf8_byte_by_byte(port: int, kind: str) -> None:
+    """Python's decoder is the judge: of whole texts, and of the byte at which they fail."""
+    for data in map(bytes.fromhex, UTF8[kind].split()):
+        with Peer.open(port) as peer:
+            peer.send(frame(TEXT, data))
+            if is_utf8(data):
+                peer.expect((TEXT, data))
+                peer.close()
+            else:
+                peer.expect_close(INVALID_DATA)
+        wrong = first_wrong(data)
+        good = len(data) if wrong is None else wrong
+        with Peer.open(port) as peer:
+            peer.send(frame(TEXT, data[:good], fin=False) + frame(PING, "well so far"))
+            peer.expect((PONG, "well so far"))
+            if wrong is not None:
+                peer.send(frame(CONTINUATION, data[wrong : wrong + 1], fin=False))
+                peer.expect_close(INVALID_DATA)
 
 
 # Closing

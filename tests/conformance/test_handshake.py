@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from pathlib import Path
+
 import pytest
 from websockets.sync.client import connect
 
-from tests.conformance.conftest import Servers
+from tests.conformance.conftest import Servers, echo_server
 from tests.conformance.peer import KEY, NORMAL, PING, PONG, TEXT, Answer, Peer, frame, request
 from tests.support import eventually
 
@@ -16,8 +20,7 @@ def ask(port: int, handshake: bytes) -> Answer:
         peer.send(handshake)
         answer = peer.answer()
         if answer.status != 101:
-            peer.take(int(answer.one("Content-Length") or 0))
-            peer.expect_end()
+            peer.expect_content(answer)
         return answer
 
 
@@ -28,7 +31,15 @@ ACCEPTED = {
     .replace(b"Connection: Upgrade", b"CONNECTION: upGRADE")
     .replace(b"Sec-WebSocket-Key", b"sec-websocket-key"),
     "space around values": request().replace(b"Upgrade: websocket", b"Upgrade:    websocket  "),
+    "tabs around values": request()
+    .replace(b"Upgrade: websocket", b"Upgrade:\twebsocket\t")
+    .replace(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version:\t 13 \t"),
+    "space behind each value": request().replace(b"\r\nS", b" \t \r\nS"),
     "several upgrades": request("/echo", "Upgrade: foo/2, websocket", without="Upgrade"),
+    "several upgrade headers": request("/echo", "Upgrade: foo/2"),
+    "several upgrade headers, the last one counts": request(
+        "/echo", "Upgrade: foo/2", "Upgrade: bar, websocket", without="Upgrade"
+    ),
     "several connection tokens": request(
         "/echo", "Connection: keep-alive,,UPGRADE ,x", without="Connection"
     ),
@@ -36,7 +47,11 @@ ACCEPTED = {
     "several connection headers, the last one counts": request(
         "/echo", "Connection: keep-alive", "Connection: upgrade", without="Connection"
     ),
+    "many connection headers": request(
+        "/echo", *["Connection: x"] * 9, "Connection: upgrade", without="Connection"
+    ),
     "a query": request("/echo?a=b&c"),
+    "no content": request("/echo", "Content-Length: 0"),
     "an origin": request("/echo", "Origin: https://anywhere.example"),
     "headers that nobody knows": request("/echo", "X-Whatever: yes", "Cookie: a=b"),
     "an extension that nobody knows": request("/echo", "Sec-WebSocket-Extensions: x-turbo; a=1"),
@@ -65,6 +80,14 @@ REFUSED = {
     "HTTP/1.0": request(http="1.0"),
     "no host": request(without="Host"),
     "two hosts": request("/echo", "Host: other"),
+    "content": request("/echo", "Content-Length: 5") + b"hello",
+    "content to come": request("/echo", "Content-Length: 5"),
+    "content in chunks": request("/echo", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "content that is a frame": request("/echo", "Content-Length: 7") + frame(TEXT, "x"),
+    "no content and some": request("/echo", "Content-Length: 0", "Content-Length: 5") + b"hello",
+    "a folded line": request("/echo", "X-Long: one\r\n two"),
+    "a line folded by a tab": request("/echo", "X-Long: one\r\n\ttwo"),
+    "space before a colon": request("/echo", "Host : other", without="Host"),
     "an upgrade like websocket": request("/echo", "Upgrade: websockets", without="Upgrade"),
     "a connection like upgrade": request("/echo", "Connection: upgraded", without="Connection"),
     "no key": request(without="Sec-WebSocket-Key"),
@@ -130,6 +153,51 @@ def test_what_asks_for_no_websocket_is_http(port: int, handshake: bytes) -> None
     answer = ask(port, handshake + b"")
     assert answer.status == 200
     assert answer.one("Sec-WebSocket-Accept") is None
+
+
+def test_a_status_of_the_request_callback_answers_an_upgrade(port: int) -> None:
+    for method in ("GET", "POST"):
+        assert ask(port, request("/forbidden", method=method)).status == 403
+
+
+def md5(*parts: str) -> str:
+    return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+
+def test_passwords(tmp_path: Path) -> None:
+    """Digest authentication (RFC 7616), as the option global_auth_file asks for it."""
+    passwords = tmp_path / "passwords"
+    user, realm, secret = "salma", "here", md5("salma", "here", "open sesame")
+    passwords.write_text(f"{user}:{realm}:{secret}\n")
+    with echo_server(global_auth_file=str(passwords), authentication_domain=realm) as server:
+        refused = ask(server.port, request("/echo"))
+        assert refused.status == 401
+        nonce = re.search('nonce="([^"]+)"', refused.one("WWW-Authenticate") or "")
+        assert nonce is not None
+        answers = {}
+        for known in (secret, md5("guess")):
+            given = md5(known, nonce[1], "00000001", "abc", "auth", md5("GET", "/echo"))
+            authorization = (
+                f'Authorization: Digest username="{user}", realm="{realm}", nonce="{nonce[1]}", '
+                f'uri="/echo", qop=auth, nc=00000001, cnonce="abc", response="{given}"'
+            )
+            answers[known] = ask(server.port, request("/echo", authorization)).status
+        assert list(answers.values()) == [101, 401]
+
+
+def test_absolute_uris(port: int) -> None:
+    """Clients write them to proxies, and servers have to accept them (RFC 9112, section 3.2.2)."""
+    for host in ("127.0.0.1", "localhost"):
+        for scheme in ("http", "ws"):
+            assert ask(port, request(f"{scheme}://{host}:{port}/echo?a=b")).status == 101
+        assert ask(port, request(f"http://{host}:{port}/nothing")).status == 200
+
+
+def test_as_many_headers_as_are_kept(port: int) -> None:
+    """Sixty-four; one more might say where the request ends, and is not dropped without a word."""
+    for count, status in ((64, 101), (65, 431)):
+        more = [f"X-{i}: {i}" for i in range(count - 5)]
+        assert ask(port, request("/echo", *more)).status == status
 
 
 def test_uris_without_handler_are_http(port: int) -> None:

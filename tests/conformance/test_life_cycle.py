@@ -22,6 +22,7 @@ from tests.conformance.peer import (
     Peer,
     close_frame,
     frame,
+    request,
 )
 from tests.support import REPLY, Program, eventually
 
@@ -153,6 +154,28 @@ def test_a_client_of_another_library_sees_it_go() -> None:
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == GOING_AWAY
         client.close()
+        stopped(server)
+
+
+def test_requests_are_turned_away_while_a_server_stops() -> None:
+    """None is answered any more: neither over a new connection nor over an old one."""
+    with echo_server(enable_keep_alive="yes") as server, Peer.open(server.port) as guest:
+        with Peer.connect(server.port) as early:
+            early.send(b"GET / HTTP/1.1\r\n")
+            tell(server, "stop")
+            assert guest.frame().code == GOING_AWAY
+            early.send(b"Host: localhost\r\n\r\n")
+            assert early.answer().status == 503
+            for handshake in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", request()):
+                with Peer.connect(server.port) as late:
+                    late.send(handshake)
+                    answer = late.answer()
+                    assert answer.status == 503
+                    assert answer.one("Connection") == "close"
+                    late.expect_content(answer)
+            guest.send(close_frame(GOING_AWAY))
+            guest.expect_end()
+        guest.socket.close()
         stopped(server)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import select
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from tests.conformance.peer import (
     GOING_AWAY,
     NORMAL,
     PING,
+    POLICY_VIOLATION,
     PONG,
     TEXT,
     TOO_BIG,
@@ -27,7 +29,7 @@ from tests.conformance.peer import (
     close_frame,
     frame,
 )
-from tests.support import REPLY, Program, built, eventually, free_port
+from tests.support import REPLY, Program, built, eventually, free_port, get
 
 TICK = 0.1  # seconds: the engine looks at its clocks this often
 
@@ -168,6 +170,48 @@ def test_idle_connections_are_closed(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize(
+    "pieces",
+    [
+        [bytes([byte]) for byte in frame(BINARY, b"x" * 100, length=1 << 19)],
+        [frame(PING, b"", length=125), *[b"x"] * 100],
+        [frame(TEXT, "a", fin=False), *[frame(CONTINUATION, "", fin=False)] * 100],
+        [frame(TEXT, "a", fin=False), *[frame(PONG)] * 100],
+        [frame(TEXT, "a", fin=False)],
+    ],
+    ids=["header and payload", "a ping", "empty fragments", "pongs between fragments", "nothing"],
+)
+def test_messages_that_do_not_come_to_an_end(servers: Servers, pieces: list[bytes]) -> None:
+    """Byte by byte, a client could seem neither idle nor gone."""
+    server = servers(websocket_message_timeout_ms=400)
+    with Peer.open(server.port) as peer:
+        began = time.monotonic()
+        for piece in pieces:
+            peer.send(piece)
+            time.sleep(0.03)
+            if select.select([peer.socket], [], [], 0)[0]:
+                break
+        got = peer.frame()
+        assert (got.opcode, got.code) == (CLOSE, POLICY_VIOLATION)
+        assert 0.3 < time.monotonic() - began < 2
+
+
+def test_messages_have_the_time_that_their_pace_gives_them(servers: Servers) -> None:
+    server = servers(websocket_message_timeout_ms=400)
+    message = b"x" * 4096
+    with Peer.open(server.port) as peer:
+        for _ in range(2):  # each of them
+            peer.send(frame(BINARY, b"", length=len(message), mask=b"\0\0\0\0"))
+            for start in range(0, len(message), 256):
+                time.sleep(0.05)
+                peer.send(message[start : start + 256])
+            peer.expect((BINARY, message))
+        time.sleep(0.8)  # between messages there is no hurry
+        peer.send(frame(TEXT, "still here"))
+        peer.expect((TEXT, "still here"))
+        peer.close()
+
+
+@pytest.mark.parametrize(
     "begin",
     [
         (frame(TEXT, "close"), NORMAL),
@@ -288,6 +332,25 @@ def test_callbacks_that_block_hold_up_nobody_else(servers: Servers) -> None:
             peer.close()
 
 
+def test_when_all_threads_are_blocked_the_others_wait(servers: Servers) -> None:
+    """And lose nothing: they are served as soon as a callback returns. HTTP has its own threads."""
+    server = servers(websocket_threads=2)
+    with ExitStack() as stack:
+        sleepers = [stack.enter_context(Peer.open(server.port, f"/do?s{i}")) for i in range(3)]
+        other = stack.enter_context(Peer.open(server.port, "/do?other"))
+        for peer in sleepers:
+            peer.send(frame(TEXT, "nap 500"))
+        for i in range(2):
+            eventually(f"^s{i} told to nap 500$", server)
+        other.send(frame(TEXT, "hello") + frame(PING))
+        assert get(server.port) == (200, "ok")
+        other.expect((TEXT, "hello"), (PONG, ""))
+        for peer in [*sleepers, other]:
+            if peer is not other:
+                peer.expect((TEXT, "awake"))
+            peer.close()
+
+
 def test_callbacks_of_one_connection_do_not_overlap(servers: Servers) -> None:
     server = servers(websocket_threads=6)
     with Peer.open(server.port, "/do?in-turn") as peer:
@@ -341,6 +404,7 @@ INVALID = {
     "websocket_threads": ["0", "-1", "1025", "x"],
     "websocket_ping_interval_ms": ["-1", "x", "86400001"],
     "websocket_ping_timeout_ms": ["0", "-1", "x"],
+    "websocket_message_timeout_ms": ["-1", "x"],
     "websocket_idle_timeout_ms": ["-1", "x"],
     "websocket_close_timeout_ms": ["0", "-1", "x"],
     "websocket_queue_policy": ["", "DROP", "wait"],

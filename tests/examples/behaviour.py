@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support import REPLY, Program, get, web_socket
+from tests.support import REPLY, Program, eventually, get, web_socket
 
 
-def simple_server(server: Program) -> None:
-    assert get(server.port, "/") == (200, "Hello! You asked for /\n")
-    assert get(server.port, "/a/path?with=query") == (200, "Hello! You asked for /a/path\n")
+def simple_server(server: Program, greeting: str = "Hello! You asked for") -> None:
+    assert get(server.port, "/") == (200, f"{greeting} /\n")
+    assert get(server.port, "/a/path?with=query") == (200, f"{greeting} /a/path\n")
     # Nothing that a client sends is taken for a format.
-    assert get(server.port, "/%25s%25n") == (200, "Hello! You asked for /%s%n\n")
+    assert get(server.port, "/%25s%25n") == (200, f"{greeting} /%s%n\n")
 
 
 def echo(server: Program, welcome: str, heading: str) -> None:
@@ -30,7 +33,31 @@ def echo(server: Program, welcome: str, heading: str) -> None:
             assert client.recv(REPLY) == text
 
 
-def chat(server: Program) -> None:
+def form(server: Program) -> None:
+    status, page = get(server.port, "/")
+    assert status == 200
+    assert "enctype=multipart/form-data" in page
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="name"\r\n\r\n%s%n\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        + b"x" * 100_000
+        + b"\r\n--B--\r\n"
+    )
+    for content, status, answer in (
+        (body, 200, "name: 4 bytes\nfile: 100000 bytes\n"),
+        (b"--B--", 400, "Error 400: Bad Request\n"),
+        (b"no form", 400, "Error 400: Bad Request\n"),
+    ):
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=REPLY)) as client:
+            client.request(
+                "POST", "/sent", content, {"Content-Type": "multipart/form-data; boundary=B"}
+            )
+            response = client.getresponse()
+            assert response.status == status
+            assert response.read().decode().startswith(answer)
+
+
+def chat(server: Program, joined: str = "* Someone joined", left: str = "* Someone left") -> None:
     status, page = get(server.port, "/")
     assert status == 200
     assert 'src="chat.js"' in page
@@ -46,16 +73,47 @@ def chat(server: Program) -> None:
 
     with join() as sami:
         with join() as layla:
-            assert sami.recv(REPLY) == "* Someone joined"
+            assert sami.recv(REPLY) == joined
             sami.send("Sami: hello")
             assert sami.recv(REPLY) == "Sami: hello"
             assert layla.recv(REPLY) == "Sami: hello", "a member is not told of its own joining"
             layla.send("ليلى: مرحبا %s")
             assert sami.recv(REPLY) == "ليلى: مرحبا %s"
             assert layla.recv(REPLY) == "ليلى: مرحبا %s"
-        assert sami.recv(REPLY) == "* Someone left"
+        assert sami.recv(REPLY) == left
         sami.send("Sami: alone")
         assert sami.recv(REPLY) == "Sami: alone"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """What a chat client prints."""
+
+    arrived: str
+    hello: str
+    page: str
+    ended: str
+
+
+VISITOR = Visitor(
+    "In the chat at", "Visitor: hello", r"status 200, [1-9]\d* bytes", "The chat has ended."
+)
+
+
+def chat_client(server: Program, client: Program, says: Visitor = VISITOR) -> None:
+    """A visitor whose output is looked at, beside one that is a client of its own."""
+    eventually(says.arrived, client)
+    eventually(f"^{says.hello}$", client)  # the chat sends it to all, who said it included
+    with web_socket(server, "/chat") as sami:
+        eventually(rf"http://{server.address}/: {says.page}", client)
+        assert sami.ping().wait(REPLY)
+        for text in ("Sami: مرحبا", "Sami: %s%n"):
+            sami.send(text)
+            assert sami.recv(REPLY) == text
+            eventually(re.escape(text), client)
+        client.stop()
+        assert sami.recv(REPLY) == "* Someone left"
+    assert client.output.endswith(f"{says.ended}\n")
 
 
 def chat_with_coming_and_going(server: Program) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, Program, built, eventually, free_port, running
+from tests.support import REPLY, ROOT, Program, built, eventually, free_port, running, web_socket
 
 from . import behaviour
 
@@ -44,6 +44,12 @@ def test_echo(language: str) -> None:
         eventually(f"Echo at ws://{server.address}/websocket\n", server)
 
 
+def test_form(language: str) -> None:
+    with run(language, "form") as server:
+        behaviour.form(server)
+        eventually(f"Form at http://{server.address}\n", server)
+
+
 def test_chat(language: str) -> None:
     with run(language, "chat") as server:
         behaviour.chat(server)
@@ -57,7 +63,32 @@ def test_chat_with_coming_and_going(language: str) -> None:
         assert "failed" not in server.output  # as Python logs callbacks that raise
 
 
-@pytest.mark.parametrize("name", ["simple_server", "echo", "chat"])
+def test_chat_client(language: str) -> None:
+    with run(language, "chat") as server:
+        with running(command(language, "chat_client", server.port), server.port) as client:
+            behaviour.chat_client(server, client)
+        with web_socket(server, "/chat") as sami:  # who hears what a visitor says first
+            assert sami.ping().wait(REPLY)
+            with running(command(language, "chat_client", server.port), server.port):
+                assert sami.recv(REPLY) == "* Someone joined"
+                assert sami.recv(REPLY) == "Visitor: hello"
+
+
+def test_chat_client_without_a_chat(language: str) -> None:
+    done = subprocess.run(
+        command(language, "chat_client", port := free_port()),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert f"cannot connect to 127.0.0.1 port {port}" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["simple_server", "echo", "chat", "form"])
 def test_a_taken_port_is_one_clear_line(language: str, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

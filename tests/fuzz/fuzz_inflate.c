@@ -79,15 +79,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .server_max_window_bits = 9 + bits % 7,
         .client_max_window_bits = 8 + (bits >> 4) % 8,
     };
-    struct inflater *inflater = inflater_new(&parameters);
+    struct inflater *inflater = inflater_new(deflate_client_side(&parameters));
     struct deflater *deflater;
 
     inflate_anything(inflater, data, size, length, limit);
     inflater_free(inflater);
 
     parameters.client_max_window_bits = parameters.server_max_window_bits;
-    inflater = inflater_new(&parameters);
-    deflater = deflater_new(&parameters);
+    inflater = inflater_new(deflate_client_side(&parameters));
+    deflater = deflater_new(deflate_server_side(&parameters));
     REQUIRE(inflater != NULL && deflater != NULL);
     there_and_back(deflater, inflater, data, size, length);
     inflater_free(inflater);

@@ -105,7 +105,7 @@ static struct outcome run(const uint8_t *data, size_t size, uint8_t flags, uint8
     struct outcome outcome = {.messages = UINT64_C(0xcbf29ce484222325)};
 
     if (flags & 4)
-        receiver.inflater = inflater_new(&parameters);
+        receiver.inflater = inflater_new(deflate_client_side(&parameters));
     while (size > 0 && !outcome.failed) {
         size_t piece = cuts == 0 ? size : 1u + (cuts = (uint8_t)(cuts * 5 + 1)) % 40;
         if (piece > size)

@@ -40,20 +40,27 @@ static inline void client_reset(struct client *client)
     close(client->socket);
 }
 
-/* Connect to 127.0.0.1 and shake hands; false when the server does not want to, or has gone. */
-static inline bool client_open(struct client *client, int port)
+/* Connect to 127.0.0.1; false when nobody is there. Close the socket in either case. */
+static inline bool client_connect(struct client *client, int port)
 {
-    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct timeval patience = {.tv_sec = 3};
-    char answer[2048];
-    size_t size = 0;
 
     client->socket = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(client->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(client->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(client->socket, (struct sockaddr *)&to, sizeof to) == 0 && client_send(client, request, sizeof request - 1))
+    return connect(client->socket, (struct sockaddr *)&to, sizeof to) == 0;
+}
+
+/* Connect and shake hands; false when the server does not want to, or has gone. */
+static inline bool client_open(struct client *client, int port)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    char answer[2048];
+    size_t size = 0;
+
+    if (client_connect(client, port) && client_send(client, request, sizeof request - 1))
         while (size < sizeof answer - 1 && client_read(client, answer + size, 1)) {
             answer[++size] = '\0';
             if (size < 4 || memcmp(answer + size - 4, "\r\n\r\n", 4) != 0)

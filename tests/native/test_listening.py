@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect, unix_connect
 
-from tests.support import REPLY, Program, built, free_port, get, running
+from tests.support import REPLY, Program, built, free_port, get, running, trust_for_threads
 
 
 def listening(port: int, *arguments: str | Path) -> AbstractContextManager[Program]:
@@ -28,7 +28,8 @@ def test_tls(certificate: Path) -> None:
             f"https://127.0.0.1:{secure}/", context=trust, timeout=REPLY
         ) as answer:
             assert answer.read() == b"isSsl=1 remoteAddr=127.0.0.1"
-        with connect(f"wss://127.0.0.1:{secure}/echo", ssl=trust) as client:
+        address = f"wss://127.0.0.1:{secure}/echo"
+        with connect(address, ssl=trust_for_threads(certificate)) as client:
             for text in ("secret", "سر", "long " * 10_000):
                 client.send(text)
                 assert client.recv(REPLY) == text

@@ -42,6 +42,20 @@ static void a_value_of_the_wrong_kind(void)
     refuses((const char *[]){"listening_ports", "nonsense", NULL}, "nonsense");
 }
 
+static void an_option_for_what_is_not_built(void)
+{
+    refuses((const char *[]){"lua_script_pattern", "**.lua$", NULL}, "built without");
+    CHECK_HOLDS(ah_last_error(), "Lua");
+    refuses((const char *[]){"enable_http2", "yes", NULL}, "HTTP/2");
+    refuses((const char *[]){"cgi_timeout_ms", "1000", NULL}, "built without");
+}
+
+static void an_option_about_files(void)
+{
+    refuses((const char *[]){"follow_symlinks", "maybe", NULL}, "follow_symlinks");
+    refuses((const char *[]){"serve_hidden_file", "yes", NULL}, "\"serve_hidden_files\"");
+}
+
 static void an_option_without_a_value(void)
 {
     refuses((const char *[]){"listening_ports", NULL}, "listening_ports");
@@ -116,6 +130,8 @@ int main(void)
     a_port_in_use();
     an_unknown_option_names_the_nearest();
     a_value_of_the_wrong_kind();
+    an_option_for_what_is_not_built();
+    an_option_about_files();
     an_option_without_a_value();
     a_missing_certificate();
     packs_of_arguments();

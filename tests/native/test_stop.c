@@ -85,7 +85,7 @@ static Int on_message(Connection *connection, Int opcode, CharsPtr data, ArchWor
         return 1;
     stop_if(MESSAGE, running);
     if (ah_write_text_to_web_socket(connection, data, length) != (Int)length)
-        CHECK(stop_in == CONNECT || stop_in == READY); /* else the goodbye comes after this */
+        CHECK(stop_in != MESSAGE && stop_in != CLOSE); /* where the goodbye comes after this */
     return 1;
 }
 

@@ -1,4 +1,4 @@
-/* What a WebSocket owes to other threads while its own is held up, and to clients that leave. */
+/* What a WebSocket owes to other threads while its own is held up, to clients that leave, and to a group. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <time.h>
@@ -169,13 +169,155 @@ static void a_blocking_callback_does_not_hold_up_writers(void)
     end(&served);
 }
 
+/* What callbacks write to a group is gathered; in what order it comes is for nobody to see. */
+
+enum { MEMBERS = 3, LETTERS = 26 };
+
+static Context *grouped;
+
+static Int write_alphabet(Connection *connection, Int opcode, CharsPtr data, ArchWord length, void *nothing)
+{
+    (void)opcode;
+    (void)length;
+    (void)nothing;
+    switch (*data) {
+    case 'j':
+        CHECK(ah_join_group(connection, TEXT("all")) == 0);
+        CHECK(ah_write_text_to_web_socket(connection, TEXT("j"), 1) == 1);
+        break;
+    case 'w': /* more than are gathered for one send; the writer's own come from both sides */
+        for (char letter = 'a'; letter < 'a' + LETTERS; ++letter) {
+            CHECK(ah_write_text_to_group(grouped, TEXT("all"), (Char *)&letter, 1) == MEMBERS);
+            if (letter % 3 == 0)
+                CHECK(ah_write_text_to_web_socket(connection, TEXT("!"), 1) == 1);
+        }
+        CHECK(ah_get_queued_bytes(connection) > 0);
+        break;
+    case 'b':
+        sem_post(&entered);
+        CHECK(comes(&go_on));
+        break;
+    case 'g':
+        for (char letter = 'x'; letter <= 'z'; ++letter) {
+            CHECK(ah_write_text_to_group(grouped, TEXT("all"), (Char *)&letter, 1) == MEMBERS);
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* each is gathered, and sent by another thread */
+        }
+        break;
+    case 'h':
+        CHECK(ah_write_text_to_group(grouped, TEXT("all"), TEXT("h"), 1) == MEMBERS);
+        CHECK(comes(&go_on));
+        break;
+    case 'c':
+        CHECK(ah_write_text_to_group(grouped, TEXT("all"), TEXT("c"), 1) == MEMBERS);
+        CHECK(ah_close_web_socket(connection) == 0);
+        CHECK(ah_write_text_to_group(grouped, TEXT("all"), TEXT("d"), 1) == MEMBERS - 1);
+        break;
+    default:
+        break;
+    }
+    return 1;
+}
+
+static bool receives(struct client *client, char letter)
+{
+    uint8_t data[16];
+    size_t size = sizeof data;
+    int opcode = client_receive_frame(client, data, &size);
+    return letter == '\b' ? opcode == 8 : opcode == 1 && size == 1 && data[0] == (uint8_t)letter;
+}
+
+static void what_goes_to_a_group_comes_in_order(void)
+{
+    struct served served = serve(write_alphabet);
+    struct client members[MEMBERS] = {served.client};
+    grouped = served.context;
+    for (int i = 0; i < MEMBERS; ++i) {
+        CHECK(i == 0 || client_open(&members[i], served.port));
+        send_letters(&members[i], "j");
+        CHECK(receives(&members[i], 'j'));
+    }
+    send_letters(&members[0], "ww"); /* at once, and then each for itself */
+    send_letters(&members[0], "w");
+    for (int i = 0; i < MEMBERS; ++i)
+        for (int times = 0; times < 3; ++times)
+            for (char letter = 'a'; letter < 'a' + LETTERS; ++letter) {
+                CHECK(receives(&members[i], letter));
+                CHECK(i > 0 || letter % 3 != 0 || receives(&members[i], '!'));
+            }
+    send_letters(&members[1], "b"); /* a callback that blocks holds up nobody, not even its own client ... */
+    CHECK(comes(&entered));
+    send_letters(&members[0], "g");
+    for (int i = 0; i < MEMBERS; ++i)
+        for (char letter = 'x'; letter <= 'z'; ++letter)
+            CHECK(receives(&members[i], letter));
+    sem_post(&go_on);
+    send_letters(&members[0], "h"); /* ... nor those that it has written to */
+    for (int i = 0; i < MEMBERS; ++i)
+        CHECK(receives(&members[i], 'h'));
+    sem_post(&go_on);
+    send_letters(&members[0], "c");
+    for (int i = 0; i < MEMBERS; ++i) {
+        CHECK(receives(&members[i], 'c'));
+        CHECK(receives(&members[i], i == 0 ? '\b' : 'd'));
+    }
+    for (int i = 1; i < MEMBERS; ++i) {
+        client_leave(&members[i]);
+        CHECK(comes(&closed));
+    }
+    end(&served);
+}
+
+static sem_t written;
+
+/* The first message is the size of those that go to the group, until somebody's queue is full. */
+static Int fill_group(Connection *connection, Int opcode, CharsPtr data, ArchWord length, void *nothing)
+{
+    static Char text[LONG_ANSWER];
+    int reached = MEMBERS;
+    (void)opcode;
+    (void)length;
+    (void)nothing;
+    if (*data == 'j') {
+        CHECK(ah_join_group(connection, TEXT("all")) == 0);
+        CHECK(ah_write_text_to_web_socket(connection, TEXT("j"), 1) == 1);
+        return 1;
+    }
+    for (int i = 0; i < 1000 && reached == MEMBERS; ++i)
+        reached = ah_write_binary_to_group(grouped, TEXT("all"), text, sizeof text);
+    CHECK(reached < MEMBERS); /* nobody reads: their queues of 150,000 bytes are full */
+    sem_post(&written);
+    return 1;
+}
+
+static void a_group_waits_for_nobody(void)
+{
+    struct served served = serve(fill_group);
+    struct client members[MEMBERS] = {served.client};
+    grouped = served.context;
+    for (int i = 0; i < MEMBERS; ++i) {
+        CHECK(i == 0 || client_open(&members[i], served.port));
+        send_letters(&members[i], "j");
+        CHECK(receives(&members[i], 'j'));
+    }
+    send_letters(&members[0], "f");
+    CHECK(comes(&written));
+    for (int i = 1; i < MEMBERS; ++i) {
+        client_leave(&members[i]);
+        CHECK(comes(&closed));
+    }
+    end(&served);
+}
+
 int main(void)
 {
     sem_init(&closed, 0, 0);
     sem_init(&entered, 0, 0);
     sem_init(&go_on, 0, 0);
+    sem_init(&written, 0, 0);
     clients_that_leave_at_once_are_noticed();
     gathered_answers_may_fill_the_queue();
     a_blocking_callback_does_not_hold_up_writers();
+    what_goes_to_a_group_comes_in_order();
+    a_group_waits_for_nobody();
     return failed_checks != 0;
 }

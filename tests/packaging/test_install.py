@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,15 +103,30 @@ def package(tmp_path: Path, build: Path, run: Run) -> Path:
 
 
 def test_the_alusus_package_is_whole(package: Path) -> None:
-    assert {file.name for file in package.iterdir()} == {
+    assert {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()} == {
         "Http.alusus",
         "بـننت.أسس",
         "libalusus_http.so",
         "README.md",
+        "README.ar.md",
         "LICENSE",
         "LICENSE.civetweb.md",
+        "docs/coverage.md",
+        "docs/coverage.ar.md",
+        "docs/reference/http.md",
+        "docs/reference/http.ar.md",
+        "docs/security.md",
+        "docs/upgrading.md",
+        "docs/upgrading.ar.md",
     }
     assert package.name.startswith("Http@0.3.")  # programs import "Alusus/Http@0.3"
+
+
+def test_the_links_of_the_alusus_package_lead_somewhere(package: Path) -> None:
+    for page in package.rglob("*.md"):
+        links = re.findall(r"\]\(([\w/.]+\.md)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8"))
+        for link in links:
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
 
 
 def test_the_alusus_package_replaces_an_older_one(package: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from alusus_http import http
 from alusus_http.errors import InvalidHandleError
-from tests.support import REPLY, free_port
+from tests.support import REPLY
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -63,12 +63,13 @@ def start(
     user_data: object = None,
     **options: str,
 ) -> Server:
-    """Start a server on a free port."""
-    port = free_port()
-    options = {"listening_ports": f"127.0.0.1:{port}", **options}
+    """Start a server on a port of the system's choice, unless the options name one."""
+    options = {"listening_ports": "127.0.0.1:0", **options}
     if callable(given):
-        return Server(http.start_server(given, user_data, options), port)
-    return Server(http.start_server(given, user_data, options), port)
+        context = http.start_server(given, user_data, options)
+    else:
+        context = http.start_server(given, user_data, options)
+    return Server(context, http.get_server_port(context))
 
 
 @contextmanager

@@ -11,7 +11,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from alusus_http import http
-from alusus_http.errors import InvalidArgumentError, InvalidHandleError, WrongStateError
+from alusus_http.errors import (
+    InvalidArgumentError,
+    InvalidHandleError,
+    WrongStateError,
+)
 from tests.python.serving import Server, serving, until
 
 TEXT = 1
@@ -85,9 +89,18 @@ def test_leaving_and_joining_twice(room: Room, clients: list[ClientConnection]) 
     assert clients[0].recv() == "next"
 
 
+def is_known(connection: http.Connection) -> bool:
+    try:
+        http.get_request_info(connection)
+    except InvalidHandleError:
+        return False
+    return True
+
+
 def test_an_ended_member_is_none_any_more(room: Room, clients: list[ClientConnection]) -> None:
     clients[0].close()
     until(lambda: http.write_text_to_group(room.server.context, "a", "x") == 1)
+    until(lambda: not is_known(room.connections[0]))
     with pytest.raises(InvalidHandleError):
         http.join_group(room.connections[0], "a")
     assert not http.is_web_socket_open(room.connections[0])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alusus_http import http
-from alusus_http.errors import InvalidArgumentError
+from alusus_http.errors import InvalidArgumentError, WrongStateError
 from tests.python.serving import Server, respond, serving, until
 from tests.support import REPLY, exchange
 
@@ -36,6 +36,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (root / "static.txt").write_text("from a file", encoding="utf-8")
     with serving(dispatch, PAGES, document_root=str(root)) as server:
         yield server
+
+
+@pytest.mark.parametrize(
+    ("decode", "path", "local"),
+    [
+        ("yes", "/aA/b/../%م", "/aA/%م"),
+        ("no", "/a%41%2Fb/../%25%d9%85", "/%25%d9%85"),
+    ],
+)
+def test_where_escapes_are_resolved(decode: str, path: str, local: str) -> None:
+    found = []
+
+    def on_request(connection: http.Connection) -> int:
+        info = http.get_request_info(connection)
+        found.append((info.request_uri, info.local_uri_raw, info.local_uri, info.query_string))
+        return respond(connection, "")
+
+    with serving(on_request, decode_url=decode) as server:
+        server.fetch("/a%41%2Fb/../%25%d9%85?q=%41")
+    assert found == [(path, path, local, "q=%41")]
 
 
 def test_request_info(server: Server) -> None:
@@ -289,3 +309,77 @@ def test_handlers_can_be_set_before_the_first_request() -> None:
         server.web_socket("/early") as client,
     ):
         assert client.recv(REPLY) == "early"
+
+
+class Refused:
+    """What the callbacks of a server see of requests that are refused for their form."""
+
+    def __init__(self) -> None:
+        self.calls: queue.Queue[tuple[str, str | None]] = queue.Queue()
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.callbacks = http.Callbacks(
+            begin_request=self._begin,
+            end_request=lambda connection, status: self._note(f"end {status}", connection),
+            http_error=self._error,
+            log_access=self._log,
+        )
+
+    def _begin(self, connection: http.Connection) -> int:
+        http.respond(connection, 200, "text/plain", "ok")
+        return 200
+
+    def _error(self, connection: http.Connection, status: int, _message: str) -> int:
+        self._note(f"error {status}", connection)
+        return 1
+
+    def _log(self, _connection: http.Connection | None, message: str) -> int:
+        self.lines.put(message)
+        return 0
+
+    def _note(self, call: str, connection: http.Connection) -> None:
+        try:
+            self.calls.put((call, http.get_request_info(connection).local_uri))
+        except WrongStateError:
+            self.calls.put((call, None))
+
+    def take(self, count: int) -> list[tuple[str, str | None]]:
+        return [self.calls.get(timeout=REPLY) for _ in range(count)]
+
+
+def test_refused_requests_are_seen_without_what_they_are_refused_for() -> None:
+    """The path is this request's, and no control character in it begins a line of a log."""
+    refused = Refused()
+    with serving(refused.callbacks, enable_keep_alive="yes") as server:
+        first = b"GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        forged = b"GET /a%0a127.0.0.1%0d%1b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert exchange(server.port, first + forged).count(b"HTTP/1.1 400") == 1
+        path = "/a_127.0.0.1__"
+        assert refused.take(3) == [("end 200", "/first"), ("error 400", path), ("end 400", path)]
+        assert "GET /first " in refused.lines.get(timeout=REPLY)
+        assert f'GET {path} HTTP/1.1" 400' in refused.lines.get(timeout=REPLY)
+
+
+def test_queries_that_are_decoded_stay_in_their_line_of_the_log() -> None:
+    refused = Refused()
+    with serving(refused.callbacks, decode_query_string="yes") as server:
+        assert server.fetch("/?a=%0Ab").body == b"ok"
+        assert "GET /?a=_b HTTP/1.1" in refused.lines.get(timeout=REPLY)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /a HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
+        (b"GET a HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"no request at all\r\n\r\n", 400),
+        (b"GET /" + b"a" * 20000, 414),
+        (b"GET http://elsewhere/ HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 421),
+    ],
+)
+def test_requests_that_cannot_be_read_are_none(request_: bytes, status: int) -> None:
+    """Their callbacks do not see the request before them."""
+    refused = Refused()
+    with serving(refused.callbacks, enable_keep_alive="yes") as server:
+        first = b"GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert f" {status} ".encode() in exchange(server.port, first + request_)
+        assert refused.take(2) == [("end 200", "/first"), (f"error {status}", None)]

@@ -39,6 +39,7 @@ static atomic_bool over;
 /* What has happened: a run in which something never did proves nothing about it. */
 static struct counters {
     atomic_long servers, stops_from_callbacks, readies, messages, refused_writes, writes, group_writes, replaced;
+    atomic_long statistics, queued, reasons;
 } counters;
 
 static void sleep_ms(long milliseconds)
@@ -49,6 +50,7 @@ static void sleep_ms(long milliseconds)
 /* Notes: writer, number and size, and bytes that follow from them */
 
 #define FIRST_BYSTANDER 100u /* writers below are clients, who get their notes back */
+#define CALLBACKS 109u       /* those of all connections, to groups */
 #define MAX_WRITERS 110u
 #define MAX_NOTE_SIZE 70000u
 
@@ -133,7 +135,8 @@ static Int on_init_connection(Connection *connection, void **connection_data)
 
 static Int on_request(Connection *connection)
 {
-    ah_print(connection, TEXT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"));
+    atomic_store(&handles[random_below(HANDLES)], connection);
+    ah_print(connection, TEXT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
     return 200;
 }
 
@@ -181,6 +184,37 @@ static void stop(struct host *host)
         ++counters.stops_from_callbacks;
 }
 
+/* The notes of callbacks, each of which is a writer whose numbers go on. */
+static void write_to_group_from(Connection *connection)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* so that each member gets them in order */
+    static uint32_t next;
+    static Char data[MAX_NOTE_SIZE];
+    pthread_mutex_lock(&mutex);
+    size_t size = make_note((uint8_t *)data, CALLBACKS, next++, random_below(20) == 0 ? 60000 : random_below(300));
+    counters.group_writes += ah_write_to_others_in_group(connection, any_group(), 2, data, size) > 0;
+    pthread_mutex_unlock(&mutex);
+}
+
+/* What a program may ask and do from any thread, with a handle that may have ended. */
+static void ask(Connection *connection, Context *context)
+{
+    WebSocketStatistics *statistics = ah_get_web_socket_statistics(context);
+    CHECK(statistics != NULL || ah_last_error() != NULL);
+    if (statistics != NULL) {
+        CHECK(statistics->open >= 0);
+        ++counters.statistics;
+    }
+    if (ah_get_queued_bytes(connection) >= 0)
+        ++counters.queued;
+    else
+        CHECK(ah_last_error() != NULL);
+    if (random_below(50) == 0 && ah_close_web_socket_with_reason(connection, 4000, TEXT("a whim")) == 0)
+        ++counters.reasons;
+    (void)ah_is_web_socket_open(connection);
+    (void)ah_get_header(connection, TEXT("Host")); /* the next request may be replacing this one */
+}
+
 static Int on_message(Connection *connection, Int opcode, CharsPtr data, ArchWord length, void *host)
 {
     struct life *life = enter(connection);
@@ -199,6 +233,8 @@ static Int on_message(Connection *connection, Int opcode, CharsPtr data, ArchWor
             stop(&hosts[i]); /* this connection's server, or another one */
     if (opcode == 2 && ah_write_binary_to_web_socket(connection, data, length) < 0)
         CHECK(ah_last_error() != NULL);
+    if (opcode == 2 && random_below(4) == 0)
+        write_to_group_from(connection);
     leave(life);
     return random_below(500) != 0;
 }
@@ -241,6 +277,7 @@ static void start(struct host *host)
         TEXT("listening_ports"), TEXT(address),
         TEXT("num_threads"), TEXT("4"),
         TEXT("request_timeout_ms"), TEXT("500"),
+        TEXT("enable_keep_alive"), TEXT("yes"),
         TEXT("websocket_threads"), TEXT("6"),
         TEXT("websocket_queue_policy"), TEXT(policies[random_below(3)]),
         TEXT("websocket_max_queue_size"), TEXT("100000"),
@@ -323,6 +360,7 @@ static void *stand_by(void *number)
         }
         if (random_below(200) == 0)
             (void)ah_close_web_socket(connection);
+        ask(connection, hosts[random_below(HOSTS)].context);
         sleep_ms(1);
     }
     free(data);
@@ -421,12 +459,28 @@ static void talk(struct visitor *visitor)
         ;
 }
 
+/* Several requests over one connection. */
+static void browse(struct client *client, int port)
+{
+    static const char request[] = "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char answer[40];
+    if (client_connect(client, port))
+        for (int i = 0; i < 20 && client_send(client, request, sizeof request - 1); ++i)
+            if (!client_read(client, answer, sizeof answer))
+                break;
+    client_leave(client);
+}
+
 /* Speak to a server for a while, in one of the manners that servers meet. */
 static void visit(struct visitor *visitor, int port)
 {
     uint32_t number = 0;
     visitor->closed = false;
     memset(visitor->next, 0, sizeof visitor->next);
+    if (random_below(9) == 0) {
+        browse(&visitor->client, port);
+        return;
+    }
     if (!client_open(&visitor->client, port))
         return;
     switch (random_below(8)) {
@@ -518,6 +572,7 @@ int main(int argc, char **argv)
     }
     CHECK(counters.messages > 0 && counters.readies > 0 && counters.writes > 0 && counters.refused_writes > 0);
     CHECK(counters.stops_from_callbacks > 0 && counters.group_writes > 0);
+    CHECK(counters.statistics > 0 && counters.queued > 0 && counters.reasons > 0);
     printf("%ld servers (%ld stopped by callbacks), %ld WebSockets, %ld messages, %ld bystanders' writes, "
            "%ld refused, %ld to groups, %ld handlers set\n", counters.servers, counters.stops_from_callbacks, counters.readies,
            counters.messages, counters.writes, counters.refused_writes, counters.group_writes, counters.replaced);

@@ -48,7 +48,11 @@ typedef enum ah_error_code {
     AH_ERROR_WRONG_THREAD = 9,      /* not on this thread */
     AH_ERROR_NO_MEMORY = 10,
     AH_ERROR_SYSTEM = 11,           /* the operating system or TLS library refused */
-    AH_ERROR_QUEUE_FULL = 12        /* the client is too slow for what is sent to it */
+    AH_ERROR_QUEUE_FULL = 12,       /* the client is too slow for what is sent to it */
+    AH_ERROR_TOO_LARGE = 13,        /* a client's form exceeds a limit */
+    AH_ERROR_MALFORMED = 14,        /* what a client sent breaks the rules */
+    AH_ERROR_CONNECT_FAILED = 15,   /* no connection to another server could be opened */
+    AH_ERROR_TIMED_OUT = 16         /* another server has not answered in time */
 } ah_error_code;
 
 /*
@@ -62,7 +66,8 @@ typedef enum ah_error_code {
 typedef struct ah_context ah_context;
 
 /*
- * One client's connection, for as long as it is open.
+ * One client's connection, or one that this program has opened as a client, for as long as it is
+ * open.
  *
  * Callbacks receive it. During an HTTP request it reads the request and writes the answer; once a
  * WebSocket has opened on it, it sends messages. It may be kept and used from another thread: after
@@ -71,6 +76,14 @@ typedef struct ah_context ah_context;
  * connection. (C: `ah_connection *`; it stands for CivetWeb's `mg_connection`.)
  */
 typedef struct ah_connection ah_connection;
+
+/*
+ * What a program opens at other servers: connections that share options and threads.
+ *
+ * `startClient` returns it and `stopClient` ends it. It is a handle as `Context` is, and never an
+ * address. (C: `ah_client *`.)
+ */
+typedef struct ah_client ah_client;
 
 /*
  * Answers one HTTP request.
@@ -98,12 +111,42 @@ typedef struct ah_connection ah_connection;
 typedef int32_t (*ah_request_callback)(ah_connection *connection);
 
 /*
+ * Answers one HTTP request for a URI.
+ *
+ * It does what a `RequestCallback` does, with user data of its own. Source: CivetWeb's
+ * `mg_request_handler`.
+ *
+ * - connection: the connection with the request; valid until the callback returns, unless the
+ *   connection is kept alive.
+ * - user_data: the pointer given at registration.
+ * - Returns: 0 to leave the request to static files, 1 to 999 when it is answered.
+ * - Thread: one of the server's threads; calls for one connection never overlap.
+ * - Where callbacks can fail (Python), a failed one gives 500.
+ */
+typedef int32_t (*ah_request_handler_callback)(ah_connection *connection, void *user_data);
+
+/*
+ * Decides whether a request may be made.
+ *
+ * To refuse, it may send an answer, as `sendAuthenticationRequest` and `sendError` do, and returns
+ * 0; when it has sent none, the client gets 403. Source: CivetWeb's `mg_authorization_handler`.
+ *
+ * - connection: the connection with the request.
+ * - user_data: the pointer given at registration.
+ * - Returns: 1 to let the request go on; 0, or anything else, to refuse it.
+ * - Thread: one of the server's threads; calls for one connection never overlap.
+ * - Where callbacks can fail (Python), a failed one gives 0.
+ */
+typedef int32_t (*ah_authorization_callback)(ah_connection *connection, void *user_data);
+
+/*
  * Decides whether a client may open a WebSocket.
  *
  * It is called after the handshake has been checked and before it is answered (RFC 6455 section
  * 4.2.2). The request, its headers and its query can be read with `getRequestInfo` and `getHeader`:
- * the place to check a cookie or the `Origin`. A refused client gets the status 403. Nothing can be
- * sent yet.
+ * the place to check a cookie or the `Origin`. A refused client gets the status 403, or what the
+ * callback has sent it: any answer of the chapter "Responses" refuses, too. Messages cannot be sent
+ * yet.
  *
  * - connection: the connection that asks for the upgrade.
  * - user_data: the pointer given at registration.
@@ -227,7 +270,8 @@ typedef struct ah_header {
  *
  * - request_method: the method as sent, such as `GET` or `POST`.
  * - request_uri: the target of the request line, without the query string: a path, or a whole URI
- *   when the client sent one.
+ *   when the client sent one. Percent-escapes are resolved as in `localUriRaw`, so that `%2F` is a
+ *   slash like any other.
  * - local_uri_raw: the path at this server with percent-escapes resolved (unless the option
  *   `decode_url` is `no`); null when the target names nothing at this server.
  * - local_uri: the same path after `.` and `..` segments are taken out, so that it never leads
@@ -247,7 +291,8 @@ typedef struct ah_header {
  * - conn_data: the pointer that the callback `initConnection` stored for this connection; else
  *   null.
  * - number_headers: how many entries of `httpHeaders` are filled, 0 to 64.
- * - http_headers: the headers in the order of the request; those beyond the 64th are left out.
+ * - http_headers: the headers in the order of the request; a request with more is refused with 431
+ *   (RFC 6585 section 5).
  */
 typedef struct ah_request_info {
     const char *request_method;
@@ -269,6 +314,55 @@ typedef struct ah_request_info {
 } ah_request_info;
 
 /*
+ * What is known of a connection beside its request: what it has carried, and who is behind its TLS.
+ *
+ * The texts are null without TLS, those of the client also when it has shown no certificate: it is
+ * asked for one when the option `ssl_verify_peer` is `yes` or `optional`.
+ *
+ * - age: milliseconds since the connection was opened.
+ * - requests: requests that have been answered; the one that is being answered is not among them.
+ * - bytes_received: bytes of these requests, headers and body.
+ * - bytes_sent: bytes of their answers, headers and body. What a WebSocket carries is not counted
+ *   here.
+ * - tls_version: the protocol, such as `TLSv1.3`.
+ * - tls_cipher: OpenSSL's name for the cipher suite.
+ * - tls_server_name: the host that the client asked for in its handshake (RFC 6066 section 3); null
+ *   when it named none.
+ * - client_subject: the subject of the client's certificate.
+ * - client_issuer: the issuer of the client's certificate.
+ * - client_serial: the serial number of the client's certificate, in hexadecimal digits.
+ * - client_fingerprint: the SHA-256 fingerprint of the client's certificate, in hexadecimal digits.
+ */
+typedef struct ah_connection_info {
+    int64_t age;
+    int64_t requests;
+    int64_t bytes_received;
+    int64_t bytes_sent;
+    const char *tls_version;
+    const char *tls_cipher;
+    const char *tls_server_name;
+    const char *client_subject;
+    const char *client_issuer;
+    const char *client_serial;
+    const char *client_fingerprint;
+} ah_connection_info;
+
+/*
+ * What a form says of a field before its data.
+ *
+ * - name: the name, decoded.
+ * - file_name: for a file, the name that it has at the client, who may write anything here, a path
+ *   of yours included; empty when the client's user has chosen no file. Null for a field that is no
+ *   file.
+ * - mime_type: the `Content-Type` that the client gave for the data; null when it gave none.
+ */
+typedef struct ah_form_field {
+    const char *name;
+    const char *file_name;
+    const char *mime_type;
+} ah_form_field;
+
+/*
  * The table of everything a server can call back; each member may be null.
  *
  * Set the members you need, leave the others null, and pass the table to `startServer`, which
@@ -283,15 +377,17 @@ typedef struct ah_request_info {
  *   `error_log_file`, anything else to keep it out.
  * - log_access: called with each line for the access log. Return 0 to let it be written to
  *   `access_log_file`, anything else to keep it out.
- * - init_ssl: called while a server with a TLS port starts, to set up its OpenSSL `SSL_CTX`. Return
- *   0 to let the library load `ssl_certificate`, 1 when the callback has loaded a certificate
- *   itself, -1 to make the start fail.
+ * - init_ssl: called while a server with a TLS port starts, and by `startDomain` and
+ *   `reloadCertificates`, to set up an OpenSSL `SSL_CTX`. Return 0 to let the library load
+ *   `ssl_certificate`, 1 when the callback has loaded a certificate itself, -1 to make the start
+ *   fail.
  * - init_ssl_domain: the same with the name of the server's domain (option
  *   `authentication_domain`).
  * - external_ssl_ctx: offers the server an `SSL_CTX` of the program's own. At the start the place
  *   is null: store the context there and return 1, or return 0 to have the library make one, or -1
- *   to make the start fail. Called again at the stop with the context in the place: free it there
- *   if it is yours.
+ *   to make the start fail. Called again with the context in the place when the server has done
+ *   with it, at the stop or after `reloadCertificates`: return 1 to keep it or when you have freed
+ *   it, 0 to have the library free it.
  * - external_ssl_ctx_domain: the same with the name of the server's domain.
  * - connection_close: called before a connection is closed; the last call in which
  *   `RequestInfo.connData` can be read.
@@ -300,11 +396,13 @@ typedef struct ah_request_info {
  *   the member keeps its place in the table.
  * - exit_lua: for a library built with Lua: called after a Lua page has run.
  * - http_error: called before the library sends an error page. Return 0 when the callback has sent
- *   a whole response instead, 1 to have the library send its own.
+ *   a whole response instead, 1 to have the library send its own. What the client sent may have
+ *   been too malformed for a request: then there is none, and `getRequestInfo` fails.
  * - init_context: called while the server starts, before its first request.
  * - exit_context: called while the server stops, after its last request.
- * - init_thread: called on each thread of the server when the thread begins.
- * - exit_thread: called on each thread of the server when the thread ends.
+ * - init_thread: called on each thread that accepts connections or serves requests, when the thread
+ *   begins. The threads that WebSockets share are not among them.
+ * - exit_thread: called on the same threads, when each ends.
  * - init_connection: called for a new connection before its request is read. Store a pointer in the
  *   place to find it again as `RequestInfo.connData`. Return 0; other values have no meaning.
  */
@@ -328,6 +426,106 @@ typedef struct ah_callbacks {
     ah_exit_thread_callback exit_thread;
     ah_init_connection_callback init_connection;
 } ah_callbacks;
+
+/*
+ * An option that `startServer` takes.
+ *
+ * - name: its name.
+ * - kind: what its value is: `number`, `boolean` (`yes` or `no`), `choice` (one of a few words),
+ *   `text`, `file`, `folder`, `pattern` (of file names or URIs), or `list` (separated by commas).
+ * - default_value: its value when it is not given; null for none.
+ */
+typedef struct ah_server_option {
+    const char *name;
+    const char *kind;
+    const char *default_value;
+} ah_server_option;
+
+/*
+ * A TCP port on which a server listens.
+ *
+ * - port: its number; the one that the system has chosen where `listening_ports` says 0.
+ * - is_ssl: 1 when it speaks TLS, else 0.
+ * - is_redirect: 1 when it sends clients to the first port with TLS, else 0.
+ * - is_ipv6: 1 when its socket is of IPv6, which takes IPv4 as well where `listening_ports` says
+ *   `+`; else 0.
+ */
+typedef struct ah_server_port {
+    int32_t port;
+    int32_t is_ssl;
+    int32_t is_redirect;
+    int32_t is_ipv6;
+} ah_server_port;
+
+/*
+ * Counters of a server's connections and requests.
+ *
+ * Each is read on its own while the server works, so that sums may be off by what happens
+ * meanwhile. What WebSockets carry is counted in `WebSocketStatistics`; here each is the request
+ * that opened it, and a connection as long as it is open.
+ *
+ * - uptime: milliseconds since the server was started.
+ * - workers: its worker threads.
+ * - workers_busy: workers that have a connection now, keep-alive ones that wait for a request
+ *   included.
+ * - connections_waiting: accepted connections that wait for a worker: the server is at its limit.
+ * - connections_open: connections that are open now, WebSockets included.
+ * - connections_accepted: connections that workers have begun to serve.
+ * - requests: requests that have been answered.
+ * - informational: those of them answered with a status of 100 to 199, WebSockets that opened (101)
+ *   above all.
+ * - successful: those answered with 200 to 299.
+ * - redirected: those answered with 300 to 399.
+ * - client_errors: those answered with 400 to 499.
+ * - server_errors: those answered with 500 to 599.
+ * - bytes_received: bytes of the requests, headers and body.
+ * - bytes_sent: bytes of the answers, headers and body.
+ */
+typedef struct ah_server_statistics {
+    int64_t uptime;
+    int64_t workers;
+    int64_t workers_busy;
+    int64_t connections_waiting;
+    int64_t connections_open;
+    int64_t connections_accepted;
+    int64_t requests;
+    int64_t informational;
+    int64_t successful;
+    int64_t redirected;
+    int64_t client_errors;
+    int64_t server_errors;
+    int64_t bytes_received;
+    int64_t bytes_sent;
+} ah_server_statistics;
+
+/*
+ * The versions that the library is made of, and what it was built with.
+ *
+ * - version: the version of this library.
+ * - civetweb: the version of CivetWeb in it.
+ * - open_ssl: the version of the OpenSSL that is loaded.
+ * - zlib: the version of the zlib that is loaded.
+ * - has_files: 1 when it serves files, else 0; so below.
+ * - has_tls: 1 with TLS.
+ * - has_cgi: 1 with CGI programs, for those who ask for them.
+ * - has_ipv6: 1 with IPv6.
+ * - has_web_socket: 1 with WebSockets.
+ * - has_compression: 1 when it compresses with zlib.
+ * - has_unix_sockets: 1 when it listens on Unix sockets as well.
+ */
+typedef struct ah_library_info {
+    const char *version;
+    const char *civetweb;
+    const char *open_ssl;
+    const char *zlib;
+    int32_t has_files;
+    int32_t has_tls;
+    int32_t has_cgi;
+    int32_t has_ipv6;
+    int32_t has_web_socket;
+    int32_t has_compression;
+    int32_t has_unix_sockets;
+} ah_library_info;
 
 /*
  * Counters of a server's WebSockets.
@@ -369,6 +567,28 @@ typedef struct ah_web_socket_statistics {
 } ah_web_socket_statistics;
 
 /*
+ * What a server has answered, before the body.
+ *
+ * The layout is fixed by this project, as that of `RequestInfo` is. All of it belongs to the
+ * library: read it, do not change it, and copy what has to outlive the connection.
+ *
+ * - status_code: the status, 200 to 599; for a WebSocket 101 (RFC 9110 section 15).
+ * - status_text: the words behind it, such as `OK`; often empty.
+ * - http_version: the version without the prefix, such as `1.1`.
+ * - content_length: the length of the body in bytes; -1 when the server gave none.
+ * - number_headers: how many entries of `httpHeaders` are filled, 0 to 64.
+ * - http_headers: the headers in the order of the response; one with more than 64 is refused.
+ */
+typedef struct ah_response_info {
+    int32_t status_code;
+    const char *status_text;
+    const char *http_version;
+    int64_t content_length;
+    int32_t number_headers;
+    ah_header http_headers[64];
+} ah_response_info;
+
+/*
  * Gives the request that a connection is serving.
  *
  * For a WebSocket it is the request that opened it, available up to and including the close
@@ -378,14 +598,15 @@ typedef struct ah_web_socket_statistics {
  * - connection: the connection, as a callback received it.
  * - Returns: the request; null when the call failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_WRONG_STATE` when no
- *   request has arrived on it yet.
+ *   request has arrived on it yet, or the last one could not be read.
  *
  * In Alusus: `func getRequestInfo(connection: ptr[Connection]): ptr[RequestInfo]`
  */
 AH_API const ah_request_info *ah_get_request_info(ah_connection *connection);
 
 /*
- * Looks up one header of the request by its name.
+ * Looks up one header of the request by its name; on a connection that a client has opened, of the
+ * response.
  *
  * Case does not matter in the name. Of several headers with one name the first is returned; the
  * others are in `RequestInfo.httpHeaders`. Source: CivetWeb's `mg_get_header`.
@@ -402,12 +623,16 @@ AH_API const ah_request_info *ah_get_request_info(ah_connection *connection);
 AH_API const char *ah_get_header(ah_connection *connection, const char *name);
 
 /*
- * Reads the next part of the request's body.
+ * Reads the next part of the request's body, or of the response's on a connection that
+ * `sendRequest` has opened.
  *
  * It waits until something has arrived, and may return fewer bytes than asked for: call it again
- * until it returns 0. Chunked bodies come without their framing. The wait ends after
- * `request_timeout_ms`. It is for HTTP requests only, from the call of a `RequestCallback` to its
- * return; messages of a WebSocket come through its data callback. Source: CivetWeb's `mg_read`.
+ * until it returns 0. Chunked bodies come without their framing (RFC 9112 section 7.1). A client
+ * that waits to be told ("Expect: 100-continue") is told by the first call; one that is never told
+ * is not waited for. The wait ends after `request_timeout_ms`. A server reads requests from the
+ * call of a callback that answers one to its return; messages of a WebSocket come through its data
+ * callback. What nobody reads is skipped. Source: CivetWeb's `mg_read`, which waits until the
+ * buffer is full.
  *
  * - connection: the connection, as a callback received it.
  * - buffer: where the bytes go, at least `bufferSize` bytes of the caller's. They are not
@@ -416,20 +641,93 @@ AH_API const char *ah_get_header(ah_connection *connection, const char *name);
  * - Returns: the number of bytes read; 0 at the end of the body; -1 when the call failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
  *   for a null `buffer` or a negative size; `AH_ERROR_WRONG_STATE` outside of the callback that
- *   answers a request; `AH_ERROR_CONNECTION_CLOSED` when the client went away or the wait took too
- *   long.
+ *   answers a request; `AH_ERROR_CONNECTION_CLOSED` when the other side went away or the wait for a
+ *   client took too long; `AH_ERROR_TIMED_OUT` when that for another server did.
  *
  * In Alusus: `func read(connection: ptr[Connection], buffer: ptr[Void], bufferSize: Int): Int`
  */
 AH_API int32_t ah_read(ah_connection *connection, void *buffer, int32_t buffer_size);
 
 /*
+ * Writes what is left of the request's body to a new file, as for a `PUT`.
+ *
+ * The file is made as `storeFormField` makes it. Source: CivetWeb's `mg_store_body`, which writes
+ * to any path, over what is there, makes folders, and has no limit.
+ *
+ * - connection: the connection, as a callback received it.
+ * - directory: the folder, which has to be there.
+ * - file_name: the file's name, without a slash, and without a dot at its beginning.
+ * - max_size: the most bytes. A body that announces more is refused before it is read.
+ * - Returns: the size of the file in bytes; -1 when the call failed, and there is no file.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a name that cannot be one, or that is taken, or a negative limit; `AH_ERROR_TOO_LARGE` when
+ *   the body exceeds it; `AH_ERROR_CONNECTION_CLOSED` when the client went away or the wait took
+ *   too long; `AH_ERROR_WRONG_STATE` outside of the callback that answers a request;
+ *   `AH_ERROR_FILE_NOT_FOUND` when there is no such folder; `AH_ERROR_ACCESS_DENIED` when the
+ *   program may not write there; `AH_ERROR_SYSTEM` when the system refuses otherwise, as for a full
+ *   disk.
+ *
+ * In Alusus: `func storeBody(connection: ptr[Connection], directory: CharsPtr, fileName: CharsPtr,
+ * maxSize: Int[64]): Int[64]`
+ */
+AH_API int64_t ah_store_body(ah_connection *connection, const char *directory, const char *file_name, int64_t max_size);
+
+/*
+ * Gives the server that a connection belongs to.
+ *
+ * It serves a callback that wants to call a function for the whole server. Source: CivetWeb's
+ * `mg_get_context`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - Returns: the server's handle; null when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_WRONG_STATE` for one
+ *   that a client has opened.
+ *
+ * In Alusus: `func getContext(connection: ptr[Connection]): ptr[Context]`
+ */
+AH_API ah_context *ah_get_context(ah_connection *connection);
+
+/*
+ * Keeps a pointer of the program's own with a connection.
+ *
+ * It is found again as `RequestInfo.connData`, by all callbacks of the connection up to
+ * `connectionClose`. To be called in one of the connection's callbacks, since these never overlap;
+ * the callback `initConnection` stores a pointer in its own way. The library only keeps the
+ * pointer: the program frees what it points to, in `connectionClose` at the latest. Source:
+ * CivetWeb's `mg_set_user_connection_data`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - conn_data: the pointer; null for none.
+ * - Returns: 0; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended.
+ *
+ * In Alusus: `func setConnectionData(connection: ptr[Connection], connData: ptr[Void]): Int`
+ */
+AH_API int32_t ah_set_connection_data(ah_connection *connection, void *conn_data);
+
+/*
+ * Tells what is known of a connection beside its request.
+ *
+ * It may be called from any thread. Source: in place of CivetWeb's `mg_get_connection_info`, and of
+ * `client_cert` in its `mg_request_info`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - Returns: a copy that lasts until this thread asks again, with texts that last as long as the
+ *   connection; null when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended.
+ *
+ * In Alusus: `func getConnectionInfo(connection: ptr[Connection]): ptr[ConnectionInfo]`
+ */
+AH_API const ah_connection_info *ah_get_connection_info(ah_connection *connection);
+
+/*
  * Sends bytes of the answer as they are.
  *
- * It adds nothing: the first bytes of an answer have to be its status line and headers. It returns
- * when the system has taken all of the bytes, waiting for a slow client up to `request_timeout_ms`.
- * On a WebSocket use the functions of the chapter "WebSocket messages", since bare bytes would
- * break its framing. Source: CivetWeb's `mg_write`.
+ * It adds nothing: the first bytes of an answer have to be its status line and headers. (Behind
+ * `sendResponseHeaders` it sends a part of a body that has a `Content-Length`.) It returns when the
+ * system has taken all of the bytes, waiting for a slow client up to `request_timeout_ms`. On a
+ * WebSocket use the functions of the chapter "WebSocket messages", since bare bytes would break its
+ * framing. Source: CivetWeb's `mg_write`.
  *
  * - connection: the connection, as a callback received it.
  * - buffer: the bytes; zeros among them are sent too.
@@ -462,6 +760,451 @@ AH_API int32_t ah_write(ah_connection *connection, const char *buffer, int32_t b
  * In Alusus: `func print(connection: ptr[Connection], format: CharsPtr, args: ...any): Int`
  */
 AH_API int32_t ah_print(ah_connection *connection, const char *format, ...) AH_PRINTF(2, 3);
+
+/*
+ * Finds the value of a cookie in a `Cookie` header.
+ *
+ * The header is split where RFC 6265 section 4.2 says, so that a name inside of another cookie's
+ * value is not taken for a cookie. Of several with one name the first is taken; one that is written
+ * in the same case is preferred. Quotes around the value are left out, and nothing is decoded.
+ * Source: CivetWeb's `mg_get_cookie`, with its results.
+ *
+ * - cookies: the header's value, as `getHeader` gives it. Null, when there is no such header, has
+ *   no cookies.
+ * - name: the cookie's name.
+ * - out: where the value goes, with a NUL behind it; an empty text when there is none.
+ * - out_size: the size of `out` in bytes. What the header takes with its NUL is always enough.
+ * - Returns: the length of the value without the NUL; -1 when there is no such cookie; -2 when
+ *   `outSize` is 0; -3 when the value does not fit.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` when `name` or `out` is null, or the room too small.
+ *
+ * In Alusus: `func getCookie(cookies: CharsPtr, name: CharsPtr, out: CharsPtr, outSize: Word[64]):
+ * Int`
+ */
+AH_API int32_t ah_get_cookie(const char *cookies, const char *name, char *out, uint64_t out_size);
+
+/*
+ * Finds a variable in a query string or in the body of a simple form, and decodes its value.
+ *
+ * The data reads `name=value&name=value`, percent-encoded with `+` for a space, as browsers send it
+ * (`application/x-www-form-urlencoded`). Of several with one name the first is taken; one that is
+ * written in the same case is preferred. A decoded value may have a NUL in it: the length counts.
+ * Forms with files, or too large to read at once, are for `nextFormField`. Source: CivetWeb's
+ * `mg_get_var`, with its results.
+ *
+ * - data: the query string or the body. May be null when the length is 0, as without a query.
+ * - data_size: the length of `data` in bytes, not below zero.
+ * - name: the variable's name, decoded.
+ * - out: where the value goes, with a NUL behind it; an empty text when there is none.
+ * - out_size: the size of `out` in bytes, not below zero. `dataSize` and one are always enough.
+ * - Returns: the length of the value without the NUL; -1 when there is no such variable; -2 when
+ *   the value does not fit.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` when `name` or `out` is null, a length is negative, or
+ *   `outSize` too small.
+ *
+ * In Alusus: `func getVariable(data: CharsPtr, dataSize: Int, name: CharsPtr, out: CharsPtr,
+ * outSize: Int): Int`
+ */
+AH_API int32_t ah_get_variable(const char *data, int32_t data_size, const char *name, char *out, int32_t out_size);
+
+/*
+ * Sends a whole response.
+ *
+ * Nothing may have been sent before. A `HEAD` request gets the same headers without the body.
+ * Source: CivetWeb's `mg_send_http_ok`, for any status.
+ *
+ * - connection: the connection, as a callback received it.
+ * - status: the status, 200 to 599.
+ * - mime_type: the `Content-Type`, such as `text/html; charset=utf-8`; null for none.
+ * - body: the bytes of the body; zeros among them are sent too. May be null when the length is 0.
+ * - body_len: the length of `body` in bytes; 0 with the status 204 or 304, which have no body.
+ * - Returns: 0 when the system has taken all of it; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a status outside of the range, a type with a control character, or a body where there is
+ *   none; `AH_ERROR_WRONG_STATE` outside of the callback that answers a request, or when something
+ *   has been sent already; `AH_ERROR_CONNECTION_CLOSED` when the client went away;
+ *   `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func respond(connection: ptr[Connection], status: Int, mimeType: CharsPtr, body:
+ * CharsPtr, bodyLen: ArchWord): Int`
+ */
+AH_API int32_t ah_respond(ah_connection *connection, int32_t status, const char *mime_type, const char *body, size_t body_len);
+
+/*
+ * Begins a response that is put together from parts.
+ *
+ * Nothing is sent yet: headers are gathered until `sendResponseHeaders`. Source: CivetWeb's
+ * `mg_response_header_start`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - status: the status, 200 to 599.
+ * - Returns: 0 when headers can be added; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a status outside of the range; `AH_ERROR_WRONG_STATE` outside of the callback that answers
+ *   a request, or when a response has been started already.
+ *
+ * In Alusus: `func startResponse(connection: ptr[Connection], status: Int): Int`
+ */
+AH_API int32_t ah_start_response(ah_connection *connection, int32_t status);
+
+/*
+ * Adds a header to the response that has been started.
+ *
+ * A name may be added several times, as `Set-Cookie` has to be. Three names are special, for the
+ * library frames the body and keeps the connection: `Content-Length` says how long the body will
+ * be, and the library holds the program to it; `Connection` takes `close`, and `Transfer-Encoding`
+ * takes `chunked`, which is how a body without a `Content-Length` is sent anyway. Source:
+ * CivetWeb's `mg_response_header_add`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - name: the field name, a token (RFC 9110 section 5.1).
+ * - value: the field value, without control characters (RFC 9110 section 5.5).
+ * - Returns: 0 when it has been added; -1 when the call failed, and the response is as it was.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a name or value that cannot be one, for a second `Content-Length`, or one that is no number
+ *   or belongs to a status without a body; `AH_ERROR_WRONG_STATE` when no response has been
+ *   started, or its headers have been sent; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func addResponseHeader(connection: ptr[Connection], name: CharsPtr, value: CharsPtr):
+ * Int`
+ */
+AH_API int32_t ah_add_response_header(ah_connection *connection, const char *name, const char *value);
+
+/*
+ * Sends the status line and the headers; the body follows.
+ *
+ * Without a `Content-Length` the body is chunked, and for a client of HTTP/1.0 it ends with the
+ * connection. Source: CivetWeb's `mg_response_header_send`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - Returns: 0 when the system has taken them; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_WRONG_STATE` when no
+ *   response has been started, or its headers have been sent already; `AH_ERROR_CONNECTION_CLOSED`
+ *   when the client went away; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendResponseHeaders(connection: ptr[Connection]): Int`
+ */
+AH_API int32_t ah_send_response_headers(ah_connection *connection);
+
+/*
+ * Sends the next part of the body, framed as the response needs it.
+ *
+ * Chunked or counted by a `Content-Length`, the call is the same. An empty part ends the body, and
+ * has to: without it the client takes the answer for broken off. For a `HEAD` request nothing is
+ * sent, and the call succeeds. Source: CivetWeb's `mg_send_chunk`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - data: the bytes. May be null when the length is 0.
+ * - data_len: the length of `data` in bytes; 0 ends the body.
+ * - Returns: the number of bytes of `data` that have been sent; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_WRONG_STATE` before
+ *   `sendResponseHeaders`, behind the end of the body, beyond its `Content-Length`, or for a status
+ *   without a body; `AH_ERROR_CONNECTION_CLOSED` when the client went away; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendChunk(connection: ptr[Connection], data: CharsPtr, dataLen: ArchWord): Int`
+ */
+AH_API int32_t ah_send_chunk(ah_connection *connection, const char *data, size_t data_len);
+
+/*
+ * Sends an error page.
+ *
+ * The callback `httpError` is asked first, then the pages of the option `error_pages`; without them
+ * the page is plain text: the status, its name, and the message below. Source: CivetWeb's
+ * `mg_send_http_error`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - status: the status, 400 to 599.
+ * - message: what went wrong, for the client's user to read; may be empty.
+ * - Returns: 0 when the system has taken all of it; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a status outside of the range; `AH_ERROR_WRONG_STATE` outside of the callback that answers
+ *   a request, or when something has been sent already; `AH_ERROR_CONNECTION_CLOSED` when the
+ *   client went away; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendError(connection: ptr[Connection], status: Int, message: CharsPtr): Int`
+ */
+AH_API int32_t ah_send_error(ah_connection *connection, int32_t status, const char *message);
+
+/*
+ * Sends the client to another URI.
+ *
+ * 301 and 308 are for good, 302, 303 and 307 for now; after 303 the client uses `GET`, after 307
+ * and 308 the method of its request (RFC 9110 section 15.4). Source: CivetWeb's
+ * `mg_send_http_redirect`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - uri: where to go: a URI or a path, escaped (`encodeUrl`), for the `Location` header.
+ * - status: 301, 302, 303, 307 or 308.
+ * - Returns: 0 when the system has taken all of it; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for another status, or a URI that is empty or has a space, a control character or a byte
+ *   outside of ASCII; `AH_ERROR_WRONG_STATE` outside of the callback that answers a request, or
+ *   when something has been sent already; `AH_ERROR_CONNECTION_CLOSED` when the client went away;
+ *   `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendRedirect(connection: ptr[Connection], uri: CharsPtr, status: Int): Int`
+ */
+AH_API int32_t ah_send_redirect(ah_connection *connection, const char *uri, int32_t status);
+
+/*
+ * Sends a file as the whole answer.
+ *
+ * Ranges, conditional requests, `HEAD` and compressed files beside it (`name.gz`) are served as
+ * CivetWeb serves static files. What is no regular file, a folder included, is answered with 404.
+ * So is a path in which `..` follows a name: a path that begins with a folder of the program's and
+ * goes on with what a client sent cannot leave that folder by it. It can through a symbolic link,
+ * if there is one. Source: CivetWeb's `mg_send_file` and `mg_send_mime_file`, which send whatever
+ * the path leads to.
+ *
+ * - connection: the connection, as a callback received it.
+ * - file_name: the file's path, absolute or from the working directory.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   when `fileName` is null or `mime` has a control character; `AH_ERROR_WRONG_STATE` outside of
+ *   the callback that answers a request, or when something has been sent already;
+ *   `AH_ERROR_CONNECTION_CLOSED` when the client went away; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendFile(connection: ptr[Connection], fileName: CharsPtr): Void`
+ */
+AH_API void ah_send_file(ah_connection *connection, const char *file_name);
+
+/*
+ * Sends a file as the whole answer.
+ *
+ * Ranges, conditional requests, `HEAD` and compressed files beside it (`name.gz`) are served as
+ * CivetWeb serves static files. What is no regular file, a folder included, is answered with 404.
+ * So is a path in which `..` follows a name: a path that begins with a folder of the program's and
+ * goes on with what a client sent cannot leave that folder by it. It can through a symbolic link,
+ * if there is one. Source: CivetWeb's `mg_send_file` and `mg_send_mime_file`, which send whatever
+ * the path leads to.
+ *
+ * - connection: the connection, as a callback received it.
+ * - file_name: the file's path, absolute or from the working directory.
+ * - mime: the `Content-Type`; null, or without it, the one that goes with the file's name.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   when `fileName` is null or `mime` has a control character; `AH_ERROR_WRONG_STATE` outside of
+ *   the callback that answers a request, or when something has been sent already;
+ *   `AH_ERROR_CONNECTION_CLOSED` when the client went away; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendFile(connection: ptr[Connection], fileName: CharsPtr, mime: CharsPtr): Void`
+ */
+AH_API void ah_send_file_of_type(ah_connection *connection, const char *file_name, const char *mime);
+
+/*
+ * Says which MIME type goes with a file's name.
+ *
+ * The end of the name decides, without regard to case. Types of the option `extra_mime_types` are
+ * known to the static files only. Source: CivetWeb's `mg_get_builtin_mime_type`.
+ *
+ * - file_name: a name or path; the file need not exist.
+ * - Returns: the type, `text/plain` for an unknown one; the text lives as long as the process. Null
+ *   when the call failed.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` when `fileName` is null.
+ *
+ * In Alusus: `func getMimeType(fileName: CharsPtr): CharsPtr`
+ */
+AH_API const char *ah_get_mime_type(const char *file_name);
+
+/*
+ * Escapes a text so that it can be a part of a URL.
+ *
+ * Letters and digits of ASCII and `-._~` stay, any other byte becomes `%` with two hexadecimal
+ * digits (RFC 3986 section 2), so that the result is one segment of a path, or one name or value of
+ * a query. Source: CivetWeb's `mg_url_encode`, which leaves `$,;()` as they are.
+ *
+ * - text: the text, in UTF-8.
+ * - out: where the escaped text goes, with a NUL behind it.
+ * - out_size: the size of `out` in bytes, not below zero. Three times the text's length and one are
+ *   always enough.
+ * - Returns: the length of the escaped text without the NUL; -1 when it does not fit, and `out` is
+ *   empty.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` when `text` or `out` is null, or `outSize` negative or too
+ *   small.
+ *
+ * In Alusus: `func encodeUrl(text: CharsPtr, out: CharsPtr, outSize: Int): Int`
+ */
+AH_API int32_t ah_encode_url(const char *text, char *out, int32_t out_size);
+
+/*
+ * Undoes the escaping of a part of a URL.
+ *
+ * A `%` without two hexadecimal digits behind it stays as it is. The result may have a NUL in it:
+ * the length counts. Source: CivetWeb's `mg_url_decode`.
+ *
+ * - text: the escaped text. May be null when the length is 0.
+ * - text_len: the length of `text` in bytes, not below zero.
+ * - out: where the decoded text goes, with a NUL behind it.
+ * - out_size: the size of `out` in bytes, not below zero. `textLen` and one are always enough.
+ * - is_form: 1 when `+` stands for a space, as in queries and forms; 0 when it stands for itself,
+ *   as in a path.
+ * - Returns: the length of the decoded text without the NUL; -1 when it does not fit, and `out` is
+ *   empty.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` when `out` is null, or a length negative or too small.
+ *
+ * In Alusus: `func decodeUrl(text: CharsPtr, textLen: Int, out: CharsPtr, outSize: Int, isForm:
+ * Int): Int`
+ */
+AH_API int32_t ah_decode_url(const char *text, int32_t text_len, char *out, int32_t out_size, int32_t is_form);
+
+/*
+ * Sets the limits of the form in this request, before its first field is read.
+ *
+ * - connection: the connection, as a callback received it.
+ * - max_fields: the most fields, files among them.
+ * - max_field_size: the most bytes of a field that is no file, decoded.
+ * - max_file_size: the most bytes of a file.
+ * - max_size: the most bytes of the whole form as it is sent. A form that announces more is refused
+ *   before it is read.
+ * - Returns: 0 when they are set; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   when a limit is negative; `AH_ERROR_WRONG_STATE` outside of the callback that answers a
+ *   request, or when a field has been read already; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func setFormLimits(connection: ptr[Connection], maxFields: Int, maxFieldSize:
+ * Int[64], maxFileSize: Int[64], maxSize: Int[64]): Int`
+ */
+AH_API int32_t ah_set_form_limits(ah_connection *connection, int32_t max_fields, int64_t max_field_size, int64_t max_file_size,
+                           int64_t max_size);
+
+/*
+ * Goes to the next field of the form in this request.
+ *
+ * It waits until the client has sent the field's name. The data comes with `readFormField` or
+ * `storeFormField`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - Returns: the field, whose texts live until the next call of this function for the request; null
+ *   behind the last field, which is no error, and when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_MALFORMED` when the
+ *   request has no form, or its form breaks the rules; `AH_ERROR_TOO_LARGE` when it exceeds a
+ *   limit; `AH_ERROR_CONNECTION_CLOSED` when the client went away or the wait took too long;
+ *   `AH_ERROR_WRONG_STATE` outside of the callback that answers a request, or when the form has
+ *   failed before; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func nextFormField(connection: ptr[Connection]): ptr[FormField]`
+ */
+AH_API const ah_form_field *ah_next_form_field(ah_connection *connection);
+
+/*
+ * Reads the next part of the current field's data.
+ *
+ * It may return fewer bytes than asked for: call it again until it returns 0.
+ *
+ * - connection: the connection, as a callback received it.
+ * - buffer: where the bytes go, at least `bufferSize` bytes of the caller's. They are not
+ *   NUL-terminated.
+ * - buffer_size: the size of `buffer` in bytes, not below zero.
+ * - Returns: the number of bytes read; 0 at the end of the field; -1 when the call failed.
+ * - Errors: those of `nextFormField`; `AH_ERROR_WRONG_STATE` when there is no current field, too;
+ *   `AH_ERROR_INVALID_ARGUMENT` for a null `buffer` or a negative size.
+ *
+ * In Alusus: `func readFormField(connection: ptr[Connection], buffer: ptr[Void], bufferSize: Int):
+ * Int`
+ */
+AH_API int32_t ah_read_form_field(ah_connection *connection, void *buffer, int32_t buffer_size);
+
+/*
+ * Writes what is left of the current field's data to a new file.
+ *
+ * The file appears under its name when all of the data has arrived; until then it is called
+ * `.part-` and a number, and if anything fails it is gone. A file that is there already is never
+ * changed. Only the program's own user may read the new one. The name is a single one: without a
+ * slash, and without a dot at its beginning, so that neither the directory is left nor a file such
+ * as `.htpasswd` is put into it.
+ *
+ * - connection: the connection, as a callback received it.
+ * - directory: the folder, which has to be there.
+ * - file_name: the file's name. The client's own may be passed, but only this check stands between
+ *   it and the folder's other files.
+ * - Returns: the size of the file in bytes; -1 when the call failed.
+ * - Errors: those of `readFormField`; `AH_ERROR_INVALID_ARGUMENT` for a name that cannot be one, or
+ *   that is taken; `AH_ERROR_FILE_NOT_FOUND` when there is no such folder; `AH_ERROR_ACCESS_DENIED`
+ *   when the program may not write there; `AH_ERROR_SYSTEM` when the system refuses otherwise, as
+ *   for a full disk.
+ *
+ * In Alusus: `func storeFormField(connection: ptr[Connection], directory: CharsPtr, fileName:
+ * CharsPtr): Int[64]`
+ */
+AH_API int64_t ah_store_form_field(ah_connection *connection, const char *directory, const char *file_name);
+
+/*
+ * Sets, changes or takes away a user's password in a password file.
+ *
+ * The file is made if it is not there, readable by the program's own user only. It is replaced as a
+ * whole, so that a server that reads it meanwhile sees either the old one or the new one; comments
+ * and other lines stay. Two programs that change one file at once lose a change. Source: CivetWeb's
+ * `mg_modify_passwords_file`, which writes into the file and keeps users only.
+ *
+ * - file_name: the password file.
+ * - domain: the realm, 1 to 255 bytes without a colon.
+ * - user: the user's name, 1 to 255 bytes without a colon.
+ * - password: the password, not empty; null takes the user out of the file.
+ * - Returns: 0 when the file has been changed; -1 when the call failed, and the file is as it was.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` for a name or password that cannot be one;
+ *   `AH_ERROR_FILE_NOT_FOUND` when the folder is not there; `AH_ERROR_ACCESS_DENIED` when the
+ *   program may not read or write there; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` when the system
+ *   refuses otherwise.
+ *
+ * In Alusus: `func setPassword(fileName: CharsPtr, domain: CharsPtr, user: CharsPtr, password:
+ * CharsPtr): Int`
+ */
+AH_API int32_t ah_set_password(const char *file_name, const char *domain, const char *user, const char *password);
+
+/*
+ * Does what `setPassword` does for a password that is known by its hash only.
+ *
+ * Source: CivetWeb's `mg_modify_passwords_file_ha1`.
+ *
+ * - file_name: the password file.
+ * - domain: the realm, 1 to 255 bytes without a colon.
+ * - user: the user's name, 1 to 255 bytes without a colon.
+ * - ha1: the MD5 of `user:realm:password` in 32 lower-case hexadecimal digits; null takes the user
+ *   out of the file.
+ * - Returns: 0 when the file has been changed; -1 when the call failed, and the file is as it was.
+ * - Errors: those of `setPassword`.
+ *
+ * In Alusus: `func setPasswordHash(fileName: CharsPtr, domain: CharsPtr, user: CharsPtr, ha1:
+ * CharsPtr): Int`
+ */
+AH_API int32_t ah_set_password_hash(const char *file_name, const char *domain, const char *user, const char *ha1);
+
+/*
+ * Checks whether a request proves to know a password of a file.
+ *
+ * If it does, `RequestInfo.remoteUser` is the user's name from then on. Source: CivetWeb's
+ * `mg_check_digest_access_authentication`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - domain: the realm; null for that of the option `authentication_domain`.
+ * - file_name: the password file.
+ * - Returns: 1 when it does; 0 when it does not, and `sendAuthenticationRequest` may ask for it; -1
+ *   when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_WRONG_STATE` outside
+ *   of the callback that answers a request; `AH_ERROR_FILE_NOT_FOUND`, `AH_ERROR_ACCESS_DENIED` or
+ *   `AH_ERROR_SYSTEM` when the file cannot be read.
+ *
+ * In Alusus: `func checkAuthentication(connection: ptr[Connection], domain: CharsPtr, fileName:
+ * CharsPtr): Int`
+ */
+AH_API int32_t ah_check_authentication(ah_connection *connection, const char *domain, const char *file_name);
+
+/*
+ * Answers with 401 and asks the client for a password.
+ *
+ * A browser asks its user, and sends the request again with the proof. Source: CivetWeb's
+ * `mg_send_digest_access_authentication_request`.
+ *
+ * - connection: the connection, as a callback received it.
+ * - domain: the realm, 1 to 255 bytes without quotes, backslashes and control characters; browsers
+ *   show it. Null for that of the option `authentication_domain`.
+ * - Returns: 0 when the system has taken all of the answer; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a realm that cannot be one; `AH_ERROR_WRONG_STATE` outside of the callback that answers a
+ *   request, or when something has been sent already; `AH_ERROR_CONNECTION_CLOSED` when the client
+ *   went away; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func sendAuthenticationRequest(connection: ptr[Connection], domain: CharsPtr): Int`
+ */
+AH_API int32_t ah_send_authentication_request(ah_connection *connection, const char *domain);
 
 /*
  * Starts a server and returns at once; its threads serve until `stopServer`.
@@ -592,18 +1335,17 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
 /*
  * Stops a server and waits until nothing of it runs any more.
  *
- * It takes no new connections, closes the open ones, and returns when every callback has returned
- * and every thread of the server has ended, which takes as long as the slowest callback, and up to
- * a few seconds. From then on the server's handles are invalid and no callback runs. A callback,
- * which would wait for itself, may call it, too: then it only ends the handle and returns, the
- * server stops in the same way once the callback has returned, and the last that is heard of it is
- * `exitContext`. Source: CivetWeb's `mg_stop`.
+ * It answers no new request (one that still comes gets the status 503), closes the open
+ * connections, and returns when every callback has returned and every thread of the server has
+ * ended, which takes as long as the slowest callback, and up to a few seconds. From then on the
+ * server's handles are invalid and no callback runs. A callback, which would wait for itself, may
+ * call it, too: then it only ends the handle and returns, the server stops in the same way once the
+ * callback has returned, and the last that is heard of it is `exitContext`. Source: CivetWeb's
+ * `mg_stop`.
  *
  * - context: the server to stop.
- * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped before;
- *   `AH_ERROR_WRONG_THREAD` in a callback written in Python, for which one of the server's threads
- *   waits; `AH_ERROR_NO_MEMORY` and `AH_ERROR_SYSTEM` when a callback calls it and no thread can be
- *   started that does the rest.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped before; `AH_ERROR_NO_MEMORY`
+ *   and `AH_ERROR_SYSTEM` when a callback calls it and no thread can be started that does the rest.
  *
  * In Alusus: `func stopServer(context: ptr[Context]): Void`
  */
@@ -621,6 +1363,209 @@ AH_API void ah_stop_server(ah_context *context);
  * In Alusus: `func getLastError(): CharsPtr`
  */
 AH_API const char *ah_last_error(void);
+
+/*
+ * Lists the options that this library knows.
+ *
+ * Source: CivetWeb's `mg_get_valid_options`.
+ *
+ * - options: the options, CivetWeb's and then the library's own; as many as `capacity` allows.
+ *   Their texts last as long as the program.
+ * - capacity: how many of them the array has room for; 0 to ask for their number alone.
+ * - Returns: how many options there are, also when `capacity` is less; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_ARGUMENT` for a negative capacity, or a null array with a capacity.
+ *
+ * In Alusus: `func getValidOptions(options: ptr[ServerOption], capacity: Int): Int`
+ */
+AH_API int32_t ah_get_valid_options(ah_server_option *options, int32_t capacity);
+
+/*
+ * Reads an option of a running server.
+ *
+ * The value is the given one, or the default. Source: CivetWeb's `mg_get_option`.
+ *
+ * - context: the server.
+ * - name: the option's name.
+ * - Returns: its value; null when it has none, or when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   when `name` is null; `AH_ERROR_UNKNOWN_OPTION` for a name that no option has.
+ *
+ * In Alusus: `func getServerOption(context: ptr[Context], name: CharsPtr): CharsPtr`
+ */
+AH_API const char *ah_get_server_option(ah_context *context, const char *name);
+
+/*
+ * Lists the TCP ports on which a server listens.
+ *
+ * Source: CivetWeb's `mg_get_server_ports`.
+ *
+ * - context: the server.
+ * - ports: the ports in the order of `listening_ports`, Unix sockets left out; as many as
+ *   `capacity` allows.
+ * - capacity: how many of them the array has room for; 0 to ask for their number alone.
+ * - Returns: how many ports there are, also when `capacity` is less; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a negative capacity, or a null array with a capacity; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func getServerPorts(context: ptr[Context], ports: ptr[ServerPort], capacity: Int):
+ * Int`
+ */
+AH_API int32_t ah_get_server_ports(ah_context *context, ah_server_port *ports, int32_t capacity);
+
+/*
+ * Gives the first of a server's TCP ports.
+ *
+ * It tells a program which port the system has chosen for `127.0.0.1:0`.
+ *
+ * - context: the server.
+ * - Returns: the port's number; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_WRONG_STATE` when
+ *   it listens on Unix sockets only; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func getServerPort(context: ptr[Context]): Int`
+ */
+AH_API int32_t ah_get_server_port(ah_context *context);
+
+/*
+ * Reads the counters of a server.
+ *
+ * Source: in place of CivetWeb's `mg_get_context_info`.
+ *
+ * - context: the server.
+ * - Returns: a copy of the counters, which lasts until this thread asks again; null when the call
+ *   failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped.
+ *
+ * In Alusus: `func getServerStatistics(context: ptr[Context]): ptr[ServerStatistics]`
+ */
+AH_API const ah_server_statistics *ah_get_server_statistics(ah_context *context);
+
+/*
+ * Tells what the library is made of.
+ *
+ * Source: in place of CivetWeb's `mg_get_system_info`, `mg_version` and `mg_check_feature`.
+ *
+ * - Returns: the versions and features; the texts last as long as the program.
+ *
+ * In Alusus: `func getLibraryInfo(): ptr[LibraryInfo]`
+ */
+AH_API const ah_library_info *ah_get_library_info(void);
+
+/*
+ * Gives the pointer that the server was started with.
+ *
+ * A request's callback finds it in `RequestInfo.userData`. Source: CivetWeb's `mg_get_user_data`.
+ *
+ * - context: the server.
+ * - Returns: the pointer given to `startServer`; null when that was null, or when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped.
+ *
+ * In Alusus: `func getUserData(context: ptr[Context]): ptr[Void]`
+ */
+AH_API void *ah_get_user_data(ah_context *context);
+
+/*
+ * Gives a running server one more host, with a certificate and files of its own.
+ *
+ * The host is named by the option `authentication_domain`; the server's own options are those of
+ * every other host. A client reaches the domain by the server name of its TLS handshake (RFC 6066
+ * section 3), without TLS by `Host`. What `options` leaves out is as in the server's options, but
+ * for the defaults of `hide_files_patterns` and `index_files`: they follow the `cgi_pattern` and
+ * `ssi_pattern` of the domain. The callbacks and handlers of the server answer for all of its
+ * domains: the header `Host` tells them apart. A domain lasts until the server stops. Source:
+ * CivetWeb's `mg_start_domain2`.
+ *
+ * - context: the server.
+ * - options: names and values by turns, `authentication_domain` among them; copied. As a pointer
+ *   the list ends with null; as an array it needs no null. Options of the whole server, such as
+ *   ports and threads, are not for a domain.
+ * - Returns: 0; -1 when the domain could not be started.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_UNKNOWN_OPTION`
+ *   for a name that no option has; `AH_ERROR_INVALID_ARGUMENT` when the list is null, lacks a name
+ *   or has one that another domain has, or has a value of the wrong kind or an option of the whole
+ *   server; `AH_ERROR_FILE_NOT_FOUND` and `AH_ERROR_ACCESS_DENIED` for a certificate that cannot be
+ *   read; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` when TLS refuses the certificate, with OpenSSL's
+ *   words.
+ *
+ * In Alusus: `func startDomain(context: ptr[Context], options: ptr[CharsPtr]): Int`
+ */
+AH_API int32_t ah_start_domain(ah_context *context, const char *const *options);
+
+/*
+ * Gives a running server one more host, with a counted list of options; what the array overload of
+ * `startDomain` calls.
+ *
+ * Apart from the count it behaves as `startDomain` does.
+ *
+ * - context: the server.
+ * - options: names and values by turns; copied. A null entry ends the list early.
+ * - options_count: how many strings `options` holds, names and values both: an even number, not
+ *   below zero.
+ * - Returns: 0; -1 when the domain could not be started.
+ * - Errors: those of `startDomain`.
+ *
+ * In Alusus: `func startDomainWithOptions(context: ptr[Context], options: ptr[CharsPtr],
+ * optionsCount: ArchInt): Int`
+ */
+AH_API int32_t ah_start_domain_with_options(ah_context *context, const char *const *options, intptr_t options_count);
+
+/*
+ * Has a running server read its certificates again, those of its domains included.
+ *
+ * It is the way to take a renewed certificate: write the files, then call this. New connections get
+ * the new certificates; those that are open, WebSockets included, go on undisturbed. When a file
+ * cannot be used, every certificate stays as it was, and the error says which file it is. The TLS
+ * callbacks of `Callbacks` are asked again as at the start, on the calling thread.
+ *
+ * - context: the server.
+ * - Returns: 0 when the new certificates are in use; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_WRONG_STATE` when
+ *   it has no TLS port; `AH_ERROR_SYSTEM` when a certificate cannot be used, with OpenSSL's words.
+ *
+ * In Alusus: `func reloadCertificates(context: ptr[Context]): Int`
+ */
+AH_API int32_t ah_reload_certificates(ah_context *context);
+
+/*
+ * Sets the handler that answers the requests of a URI.
+ *
+ * It takes the place of the one that was set for the same URI; null takes that away. It may be
+ * called at any time, in callbacks too, and never waits: requests that have begun go on with the
+ * handler that they began with, later ones get the new one. So the old handler may still run when
+ * the call has returned, and its user data has to live until it is done, at the latest until
+ * `stopServer` has returned. Source: CivetWeb's `mg_set_request_handler`, which waits.
+ *
+ * - context: the server.
+ * - uri: a path that begins with a slash, or a pattern.
+ * - handler: the handler; null to take the URI's handler away.
+ * - user_data: passed on to the handler. May be null.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   when `uri` is null, or neither a path nor a pattern; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func setRequestHandler(context: ptr[Context], uri: CharsPtr, handler:
+ * RequestHandlerCallback, userData: ptr[Void]): Void`
+ */
+AH_API void ah_set_request_handler(ah_context *context, const char *uri, ah_request_handler_callback handler, void *user_data);
+
+/*
+ * Sets the handler that decides who may request a URI.
+ *
+ * It is asked before anything else for every request of the URI: for files, request handlers,
+ * WebSockets and the server's `RequestCallback` alike. It is set, replaced and taken away as with
+ * `setRequestHandler`. Passwords that options ask for are asked for as well. Source: CivetWeb's
+ * `mg_set_auth_handler`, whose handler stands in place of the passwords, and is asked after the
+ * server's `RequestCallback`.
+ *
+ * - context: the server.
+ * - uri: a path that begins with a slash, or a pattern.
+ * - handler: the handler; null to take the URI's handler away.
+ * - user_data: passed on to the handler. May be null.
+ * - Errors: those of `setRequestHandler`.
+ *
+ * In Alusus: `func setAuthHandler(context: ptr[Context], uri: CharsPtr, handler:
+ * AuthorizationCallback, userData: ptr[Void]): Void`
+ */
+AH_API void ah_set_auth_handler(ah_context *context, const char *uri, ah_authorization_callback handler, void *user_data);
 
 /*
  * Registers the callbacks that serve WebSockets at a path.
@@ -750,6 +1695,28 @@ AH_API void ah_set_web_socket_message_handler_with_subprotocols(ah_context *cont
                                                          ah_web_socket_close_callback close_handler, void *user_data);
 
 /*
+ * Says what the answer to a WebSocket's handshake contains beside what the protocol asks for.
+ *
+ * It is for the connect callback, which accepts the client afterwards: to choose the subprotocol by
+ * the request (RFC 6455 section 4.2.2) and to set a cookie, for instance. What was said before is
+ * replaced.
+ *
+ * - connection: the connection that asks for the upgrade.
+ * - subprotocol: one that the client has offered; null for what the handler's list of subprotocols
+ *   gives.
+ * - headers: header lines, each ended by CR LF, without those of the handshake itself; null for
+ *   none.
+ * - Returns: 0 when it is noted; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a subprotocol that was not offered and for anything but header lines;
+ *   `AH_ERROR_WRONG_STATE` outside of a connect callback; `AH_ERROR_NO_MEMORY`.
+ *
+ * In Alusus: `func setWebSocketAnswer(connection: ptr[Connection], subprotocol: CharsPtr, headers:
+ * CharsPtr): Int`
+ */
+AH_API int32_t ah_set_web_socket_answer(ah_connection *connection, const char *subprotocol, const char *headers);
+
+/*
  * Sends one message or control frame of any kind; the length is an `Int`.
  *
  * Control frames (8, 9, 10) carry at most 125 bytes (RFC 6455 section 5.5). The payload of a close
@@ -840,6 +1807,31 @@ AH_API int32_t ah_write_web_socket_binary(ah_connection *connection, const char 
  * dataLen: ArchWord): Int`
  */
 AH_API int32_t ah_write_to_web_socket(ah_connection *connection, int32_t opcode, const char *data, size_t data_len);
+
+/*
+ * Sends one message or control frame, and waits a limited time for room in the client's queue.
+ *
+ * It is `writeToWebSocket` for a sender that goes by the client's pace: whatever
+ * `websocket_queue_policy` says, a full queue neither closes the connection nor drops the message
+ * unasked. In callbacks it does not wait, as whoever waits there could hold up the thread that is
+ * to send.
+ *
+ * - connection: the WebSocket.
+ * - opcode: 1 text, 2 binary, 8 close, 9 ping, 10 pong (RFC 6455 section 5.2).
+ * - data: the payload; UTF-8 when the opcode is 1. May be null when `dataLen` is 0.
+ * - data_len: the length of `data` in bytes.
+ * - timeout_ms: the longest wait in milliseconds; 0 does not wait, -1 waits as long as the
+ *   WebSocket is open.
+ * - Returns: a number above zero when the message was handed to the system; -1 when the call
+ *   failed.
+ * - Errors: those of `writeToWebSocket`; `AH_ERROR_QUEUE_FULL` when there was no room in that time,
+ *   and nothing was sent.
+ *
+ * In Alusus: `func writeToWebSocketWithin(connection: ptr[Connection], opcode: Int, data: CharsPtr,
+ * dataLen: ArchWord, timeoutMs: Int): Int`
+ */
+AH_API int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t opcode, const char *data, size_t data_len,
+                                      int32_t timeout_ms);
 
 /*
  * Sends one text message; the length is an `ArchWord`, or the text ends with NUL.
@@ -942,10 +1934,11 @@ AH_API int32_t ah_close_web_socket(ah_connection *connection);
 AH_API int32_t ah_close_web_socket_with_reason(ah_connection *connection, int32_t code, const char *reason);
 
 /*
- * Says which subprotocol was agreed on with the client.
+ * Says which subprotocol was agreed on with the other side.
  *
- * It is the first of those given to `setWebSocketHandlerWithSubprotocols` that the client had
- * offered (RFC 6455 section 4.2.2).
+ * At a server it is the first of those given to `setWebSocketHandlerWithSubprotocols` that the
+ * client had offered (RFC 6455 section 4.2.2), at a client the one of its own that the server has
+ * chosen.
  *
  * - connection: the WebSocket.
  * - Returns: the subprotocol's name; null when none was agreed on, or when the call failed.
@@ -955,6 +1948,22 @@ AH_API int32_t ah_close_web_socket_with_reason(ah_connection *connection, int32_
  * In Alusus: `func getSubprotocol(connection: ptr[Connection]): CharsPtr`
  */
 AH_API const char *ah_get_subprotocol(ah_connection *connection);
+
+/*
+ * Says with what code a WebSocket was closed.
+ *
+ * It is the code of the first close frame, whoever sent that (RFC 6455 section 7.1.5); 1005 for a
+ * frame without a code, and 1006 for a connection that ended without one. It can be asked up to and
+ * including the close callback.
+ *
+ * - connection: the WebSocket.
+ * - Returns: the code; 0 while the WebSocket is open; -1 when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the close callback has returned; `AH_ERROR_WRONG_STATE`
+ *   when the connection is no WebSocket (yet).
+ *
+ * In Alusus: `func getCloseCode(connection: ptr[Connection]): Int`
+ */
+AH_API int32_t ah_get_close_code(ah_connection *connection);
 
 /*
  * Says how much waits to be sent to a client.
@@ -1019,6 +2028,11 @@ AH_API int32_t ah_leave_group(ah_connection *connection, const char *name);
 
 /*
  * Sends one message or control frame to every member of a group.
+ *
+ * It is encoded once, and no member is waited for: where a queue is full, `websocket_queue_policy`
+ * decides, and "block" is taken for "drop". What a callback writes leaves when the callbacks that
+ * are at hand have returned, together with what others of them write to the group, and in the order
+ * in which it was written.
  *
  * - context: the server.
  * - name: the group's name; one without members is no error.
@@ -1093,6 +2107,207 @@ AH_API int32_t ah_write_to_others_in_group(ah_connection *connection, const char
  * In Alusus: `func getWebSocketStatistics(context: ptr[Context]): ptr[WebSocketStatistics]`
  */
 AH_API const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context);
+
+/*
+ * Makes a client, which opens nothing by itself.
+ *
+ * One client is enough for a program, unless connections need different options. The process
+ * ignores SIGPIPE from then on, as it does for a server.
+ *
+ * - options: names and values by turns; copied. As a pointer the list ends with null, and a null
+ *   pointer means no options; as an array it needs no null.
+ * - Returns: the client; null when the call failed.
+ * - Errors: `AH_ERROR_UNKNOWN_OPTION` for a name that no client knows; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a name without a value or a value of the wrong kind; `AH_ERROR_FILE_NOT_FOUND` or
+ *   `AH_ERROR_ACCESS_DENIED` for a file that cannot be read; `AH_ERROR_NO_MEMORY`;
+ *   `AH_ERROR_SYSTEM` when the certificates cannot be loaded.
+ *
+ * In Alusus: `func startClient(options: ptr[CharsPtr]): ptr[Client]`
+ */
+AH_API ah_client *ah_start_client(const char *const *options);
+
+/*
+ * Makes a client with a counted list of options; what the array overload of `startClient` calls.
+ *
+ * - options: names and values by turns; copied. May be null when the count is 0. A null entry ends
+ *   the list early.
+ * - options_count: how many strings `options` holds, names and values both: an even number, not
+ *   below zero.
+ * - Returns: the client; null when the call failed.
+ * - Errors: those of `startClient`.
+ *
+ * In Alusus: `func startClientWithOptions(options: ptr[CharsPtr], optionsCount: ArchInt):
+ * ptr[Client]`
+ */
+AH_API ah_client *ah_start_client_with_options(const char *const *options, intptr_t options_count);
+
+/*
+ * Ends a client with all of its connections, and waits until nothing of it runs any more.
+ *
+ * Open WebSockets are closed with the code 1001; a server has `websocket_close_timeout_ms` to
+ * answer. Calls that still open a connection or read from one fail. When it returns, every close
+ * callback has run and the handles of all connections are invalid. A callback may call it, too:
+ * then it only ends the handle and returns, and the rest follows once the callback has returned.
+ *
+ * - client: the client to end.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when it has been stopped before; `AH_ERROR_NO_MEMORY` and
+ *   `AH_ERROR_SYSTEM` when a callback calls it and no thread can be started that does the rest.
+ *
+ * In Alusus: `func stopClient(client: ptr[Client]): Void`
+ */
+AH_API void ah_stop_client(ah_client *client);
+
+/*
+ * Opens a WebSocket at a server, and waits until it is open or has failed.
+ *
+ * It takes `connect_timeout_ms` at most. The opening handshake is that of RFC 6455 section 4.1: a
+ * server that does not prove that it has read the request, or chooses a subprotocol or an extension
+ * that was not offered, gets no connection. permessage-deflate (RFC 7692) is offered unless
+ * `websocket_compression` is `no`. The callbacks run on the client's threads, one at a time for one
+ * connection; the ready callback may run before this call has returned. Frames are masked with
+ * random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length is an
+ * `ArchWord` or an `Int`, and in what they leave out. Source: in place of CivetWeb's
+ * `mg_connect_websocket_client`.
+ *
+ * - client: the client.
+ * - url: where to, such as `wss://example.org/chat`; at most 8192 bytes.
+ * - ready_handler: told when the WebSocket has opened. May be null.
+ * - data_handler: given each message. Null: messages are dropped; pings and closes are answered all
+ *   the same.
+ * - close_handler: told when the WebSocket has ended. May be null. It is not called when this call
+ *   fails.
+ * - user_data: passed to each of the callbacks. Must live until the WebSocket has ended, at the
+ *   latest until `stopClient` returns. May be null.
+ * - subprotocols: the names of protocols to offer, the preferred one first, ended by null; copied.
+ *   Null: none. A server may choose none of them: `getSubprotocol` says.
+ * - headers: more headers for the request, such as `Authorization`, `Cookie` or `Origin`: names and
+ *   values by turns, ended by null. Null: none. The headers of the handshake itself are the
+ *   library's.
+ * - Returns: the open WebSocket; null when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the client has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a URL that is none or no WebSocket's, a subprotocol that is no token, or a header that is
+ *   not allowed (a line end in it, for instance); `AH_ERROR_CONNECT_FAILED` when the host is
+ *   unknown, nothing answers there, TLS fails, or the server refuses (the message has the status)
+ *   or breaks the handshake, and when `websocket_max_connections` are open; `AH_ERROR_TIMED_OUT`
+ *   after `connect_timeout_ms`; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM`.
+ *
+ * In Alusus: `func connectWebSocket(client: ptr[Client], url: CharsPtr, readyHandler:
+ * WebSocketReadyCallback, dataHandler: WebSocketMessageCallback, closeHandler:
+ * WebSocketCloseCallback, userData: ptr[Void], subprotocols: ptr[CharsPtr], headers:
+ * ptr[CharsPtr]): ptr[Connection]`
+ */
+AH_API ah_connection *ah_connect_web_socket(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler,
+                                     ah_web_socket_message_callback data_handler,
+                                     ah_web_socket_close_callback close_handler, void *user_data,
+                                     const char *const *subprotocols, const char *const *headers);
+
+/*
+ * Opens a WebSocket at a server, and waits until it is open or has failed.
+ *
+ * It takes `connect_timeout_ms` at most. The opening handshake is that of RFC 6455 section 4.1: a
+ * server that does not prove that it has read the request, or chooses a subprotocol or an extension
+ * that was not offered, gets no connection. permessage-deflate (RFC 7692) is offered unless
+ * `websocket_compression` is `no`. The callbacks run on the client's threads, one at a time for one
+ * connection; the ready callback may run before this call has returned. Frames are masked with
+ * random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length is an
+ * `ArchWord` or an `Int`, and in what they leave out. Source: in place of CivetWeb's
+ * `mg_connect_websocket_client`.
+ *
+ * - client: the client.
+ * - url: where to, such as `wss://example.org/chat`; at most 8192 bytes.
+ * - ready_handler: told when the WebSocket has opened. May be null.
+ * - data_handler: given each message. Null: messages are dropped; pings and closes are answered all
+ *   the same.
+ * - close_handler: told when the WebSocket has ended. May be null. It is not called when this call
+ *   fails.
+ * - user_data: passed to each of the callbacks. Must live until the WebSocket has ended, at the
+ *   latest until `stopClient` returns. May be null.
+ * - subprotocols: the names of protocols to offer, the preferred one first, ended by null; copied.
+ *   Null: none. A server may choose none of them: `getSubprotocol` says.
+ * - headers: more headers for the request, such as `Authorization`, `Cookie` or `Origin`: names and
+ *   values by turns, ended by null. Null: none. The headers of the handshake itself are the
+ *   library's.
+ * - Returns: the open WebSocket; null when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the client has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a URL that is none or no WebSocket's, a subprotocol that is no token, or a header that is
+ *   not allowed (a line end in it, for instance); `AH_ERROR_CONNECT_FAILED` when the host is
+ *   unknown, nothing answers there, TLS fails, or the server refuses (the message has the status)
+ *   or breaks the handshake, and when `websocket_max_connections` are open; `AH_ERROR_TIMED_OUT`
+ *   after `connect_timeout_ms`; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM`.
+ *
+ * In Alusus: `func connectWebSocket(client: ptr[Client], url: CharsPtr, readyHandler:
+ * WebSocketReadyCallback, dataHandler: WebSocketDataCallback, closeHandler: WebSocketCloseCallback,
+ * userData: ptr[Void], subprotocols: ptr[CharsPtr], headers: ptr[CharsPtr]): ptr[Connection]`
+ */
+AH_API ah_connection *ah_connect_web_socket_with_data_handler(ah_client *client, const char *url,
+                                                       ah_web_socket_ready_callback ready_handler,
+                                                       ah_web_socket_data_callback data_handler,
+                                                       ah_web_socket_close_callback close_handler, void *user_data,
+                                                       const char *const *subprotocols, const char *const *headers);
+
+/*
+ * Gives what a server has answered on a client's connection.
+ *
+ * `getHeader` looks up one of its headers by name. Source: in place of CivetWeb's
+ * `mg_get_response_info`.
+ *
+ * - connection: a connection that a client has opened.
+ * - Returns: the response; null when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_WRONG_STATE` for a
+ *   connection that a server has accepted: it has a request.
+ *
+ * In Alusus: `func getResponseInfo(connection: ptr[Connection]): ptr[ResponseInfo]`
+ */
+AH_API const ah_response_info *ah_get_response_info(ah_connection *connection);
+
+/*
+ * Sends an HTTP request to a server, and waits until the headers of the response are there.
+ *
+ * What comes back is a connection on which `getResponseInfo` and `getHeader` tell what the server
+ * has answered, and `read` gives the body, without the framing of chunks, until it returns 0;
+ * `closeConnection` ends it. A status of 400 and above is an answer, and no failure of this call.
+ * Each request has a connection of its own, which is not used again (`Connection: close`). The
+ * headers `Host`, `Connection`, `Content-Length` and, if there is none among those given,
+ * `User-Agent` are the library's. A body is not compressed, nor decompressed: `Accept-Encoding` is
+ * the program's to send. Source: in place of CivetWeb's `mg_connect_client2` and `mg_download`.
+ *
+ * - client: the client.
+ * - method: such as `GET` or `POST`; case matters (RFC 9110 section 9.1). `CONNECT` is refused.
+ * - url: what is asked for, such as `https://example.org/page?q=1`; at most 8192 bytes.
+ * - headers: more headers for the request, such as `Content-Type`: names and values by turns, ended
+ *   by null. Null: none.
+ * - body: the content of the request. May be null when `bodyLen` is 0.
+ * - body_len: the length of `body` in bytes; 0 for none.
+ * - Returns: the connection with the response; null when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the client has been stopped; `AH_ERROR_INVALID_ARGUMENT`
+ *   for a method that is no token, a URL that is none, or a header that is not allowed (a line end
+ *   in it, or `Transfer-Encoding`, for instance); `AH_ERROR_CONNECT_FAILED` when the host is
+ *   unknown, nothing answers there, TLS fails, or the answer is no HTTP response (one with more
+ *   than 16384 bytes of headers, for instance, or with two lengths); `AH_ERROR_TIMED_OUT` after
+ *   `connect_timeout_ms`, or `request_timeout_ms` without progress; `AH_ERROR_NO_MEMORY`;
+ *   `AH_ERROR_SYSTEM`.
+ *
+ * In Alusus: `func sendRequest(client: ptr[Client], method: CharsPtr, url: CharsPtr, headers:
+ * ptr[CharsPtr], body: CharsPtr, bodyLen: ArchWord): ptr[Connection]`
+ */
+AH_API ah_connection *ah_send_request(ah_client *client, const char *method, const char *url, const char *const *headers,
+                               const char *body, size_t body_len);
+
+/*
+ * Ends a connection that `sendRequest` has opened, read to its end or not.
+ *
+ * A `read` that another thread is in fails. Until it is called, or `stopClient`, the connection
+ * stays open. Source: in place of CivetWeb's `mg_close_connection`.
+ *
+ * - connection: the connection; its handle and the strings of its response are invalid from then
+ *   on.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when it has ended; `AH_ERROR_WRONG_STATE` for a connection of
+ *   another kind: a WebSocket is closed by `closeWebSocket`, a server's connection when its
+ *   callback returns.
+ *
+ * In Alusus: `func closeConnection(connection: ptr[Connection]): Void`
+ */
+AH_API void ah_close_connection(ah_connection *connection);
 
 /*
  * Why the last call on this thread failed, for programs: an ah_error_code.

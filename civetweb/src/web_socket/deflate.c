@@ -15,14 +15,14 @@ struct inflater {
     bool no_context_takeover;
 };
 
-struct inflater *inflater_new(const struct deflate_parameters *parameters)
+struct inflater *inflater_new(struct deflate_side sender)
 {
     struct inflater *inflater = calloc(1, sizeof *inflater);
 
     if (inflater == NULL)
         return NULL;
-    inflater->no_context_takeover = parameters->client_no_context_takeover;
-    if (inflateInit2(&inflater->stream, -parameters->client_max_window_bits) != Z_OK) {
+    inflater->no_context_takeover = sender.no_context_takeover;
+    if (inflateInit2(&inflater->stream, -sender.max_window_bits) != Z_OK) {
         free(inflater);
         return NULL;
     }
@@ -52,8 +52,9 @@ static enum inflated inflate_part(z_stream *stream, const uint8_t *data, size_t 
         status = inflate(stream, Z_SYNC_FLUSH);
         if (status == Z_MEM_ERROR)
             return INFLATE_NO_MEMORY;
-        if (status == Z_STREAM_END) /* a final block: the next one begins anew (section 7.2.3.5) */
-            inflateReset(stream);
+        /* A final block: another one follows (section 7.2.3.4), which may refer to the same window. */
+        if (status == Z_STREAM_END)
+            inflateResetKeep(stream);
         else if (status != Z_OK && status != Z_BUF_ERROR)
             return INFLATE_BAD_DATA;
         produced = sizeof chunk - stream->avail_out;
@@ -89,15 +90,14 @@ struct deflater {
     size_t capacity;
 };
 
-struct deflater *deflater_new(const struct deflate_parameters *parameters)
+struct deflater *deflater_new(struct deflate_side sender)
 {
     struct deflater *deflater = calloc(1, sizeof *deflater);
-    /* zlib cannot write raw blocks for a window of 8 bits; one of 9 is what it uses instead, and a
-     * peer that asked for 8 has been refused in the handshake. */
+
     if (deflater == NULL)
         return NULL;
-    deflater->no_context_takeover = parameters->server_no_context_takeover;
-    if (deflateInit2(&deflater->stream, Z_BEST_SPEED, Z_DEFLATED, -parameters->server_max_window_bits, 8,
+    deflater->no_context_takeover = sender.no_context_takeover;
+    if (deflateInit2(&deflater->stream, Z_BEST_SPEED, Z_DEFLATED, -sender.max_window_bits, 8,
                      Z_DEFAULT_STRATEGY) != Z_OK) {
         free(deflater);
         return NULL;

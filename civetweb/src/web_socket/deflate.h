@@ -15,6 +15,25 @@ struct deflate_parameters {
     int client_max_window_bits;
 };
 
+/* What one of the two sides may use when it compresses. */
+struct deflate_side {
+    bool no_context_takeover;
+    int max_window_bits;
+};
+
+static inline struct deflate_side deflate_server_side(const struct deflate_parameters *parameters)
+{
+    return (struct deflate_side){parameters->server_no_context_takeover, parameters->server_max_window_bits};
+}
+
+static inline struct deflate_side deflate_client_side(const struct deflate_parameters *parameters)
+{
+    return (struct deflate_side){parameters->client_no_context_takeover, parameters->client_max_window_bits};
+}
+
+/* zlib cannot write raw blocks for a window of 8 bits. */
+#define LEAST_DEFLATE_BITS 9
+
 struct inflater;
 
 enum inflated {
@@ -27,8 +46,9 @@ enum inflated {
 /* Takes a part of the output; false: out of memory. */
 typedef bool (*inflate_sink)(void *context, const uint8_t *data, size_t size);
 
-/* Costs about 40 KiB, most of it once the first message comes. NULL: out of memory. */
-struct inflater *inflater_new(const struct deflate_parameters *parameters);
+/* For what the other side, `sender`, compresses. Costs about 40 KiB, most of it once the first message
+ * comes. NULL: out of memory. */
+struct inflater *inflater_new(struct deflate_side sender);
 void inflater_free(struct inflater *inflater);
 
 /* Decompress the next part of a message, of which at most `limit` bytes may come; `end`: its last. */
@@ -37,8 +57,9 @@ enum inflated inflater_inflate(struct inflater *inflater, const uint8_t *data, s
 
 struct deflater;
 
-/* Costs about 260 KiB at 15 window bits. NULL: out of memory. */
-struct deflater *deflater_new(const struct deflate_parameters *parameters);
+/* For what this side compresses, with at least LEAST_DEFLATE_BITS window bits. Costs about 260 KiB at 15
+ * of them. NULL: out of memory. */
+struct deflater *deflater_new(struct deflate_side sender);
 void deflater_free(struct deflater *deflater);
 
 /* Compress a whole message. The result lives until the next call; false: out of memory. */

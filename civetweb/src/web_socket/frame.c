@@ -23,7 +23,17 @@ size_t frame_header(uint8_t header[MAX_HEADER_SIZE], int opcode, unsigned flags,
     return 10;
 }
 
-void frame_unmask(uint8_t *data, size_t size, const uint8_t mask[4], uint64_t offset)
+size_t frame_header_size(const uint8_t *header, size_t size)
+{
+    unsigned length;
+
+    if (size < 2)
+        return 2;
+    length = header[1] & 0x7Fu;
+    return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (header[1] & FRAME_MASKED ? 4 : 0);
+}
+
+void frame_mask(uint8_t *data, size_t size, const uint8_t mask[4], uint64_t offset)
 {
     uint8_t turned[4];
     uint64_t word, wide;

@@ -41,6 +41,9 @@ enum close_code {
 /* RSV1, which permessage-deflate uses (RFC 7692, section 6). */
 #define FRAME_COMPRESSED 0x40
 
+/* In the second byte: the payload is masked. */
+#define FRAME_MASKED 0x80u
+
 static inline bool opcode_is_control(int opcode)
 {
     return opcode >= OPCODE_CLOSE;
@@ -50,8 +53,12 @@ static inline bool opcode_is_control(int opcode)
  * or FRAME_COMPRESSED. */
 size_t frame_header(uint8_t header[MAX_HEADER_SIZE], int opcode, unsigned flags, uint64_t size);
 
-/* Apply a mask (section 5.3) in place. `offset` is the place of data[0] in the frame's payload. */
-void frame_unmask(uint8_t *data, size_t size, const uint8_t mask[4], uint64_t offset);
+/* The bytes that a header has which begins with these; 2 until the second one is there. */
+size_t frame_header_size(const uint8_t *header, size_t size);
+
+/* Apply a mask (section 5.3) in place, or take it off. `offset` is the place of data[0] in the frame's
+ * payload. */
+void frame_mask(uint8_t *data, size_t size, const uint8_t mask[4], uint64_t offset);
 
 /* Whether an endpoint may send this close code (section 7.4). */
 bool close_code_is_valid(unsigned code);

@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "messages.h"
 #include "runtime.h"
+#include "shared_frame.h"
 #include "web_sockets.h"
 
 #define FIRST_CAPACITY 16
@@ -227,14 +228,18 @@ int32_t rt_leave_group(struct connection *connection, const char *name)
 }
 
 /* Send to all members but one; returns how many got it. The frame is made once, and nobody is waited
- * for: a member whose queue is full is treated as the policy says, a blocking one as by "drop". */
+ * for: a member whose queue is full is treated as the policy says, a blocking one as by "drop".
+ *
+ * What callbacks write is gathered until the loop has handled the events at hand: what the system does for
+ * each send takes most of the time, and is the same for one frame and for all those of a busy chat. */
 static int32_t write_to_group(struct web_sockets *sockets, const struct connection *left_out, const char *name,
                               int32_t opcode, const char *data, size_t size)
 {
-    uint8_t *frame;
-    size_t header_size, i;
-    int32_t count = 0;
+    bool in_callback = server_is_in_callback();
+    struct shared_frame *frame;
     struct group *group;
+    int32_t count = 0;
+    size_t i;
 
     if (opcode == OPCODE_CLOSE) {
         error_set(AH_ERROR_INVALID_ARGUMENT, "a close frame is sent to one WebSocket at a time: use closeWebSocket");
@@ -242,22 +247,19 @@ static int32_t write_to_group(struct web_sockets *sockets, const struct connecti
     }
     if (!message_is_valid(opcode, data, size))
         return -1;
-    frame = malloc(MAX_HEADER_SIZE + size);
+    frame = shared_frame_new(opcode, data, size);
     if (frame == NULL) {
         error_set_no_memory();
         return -1;
     }
-    header_size = frame_header(frame, opcode, 0, size);
-    if (size > 0)
-        memcpy(frame + header_size, data, size);
 
     pthread_rwlock_rdlock(&sockets->groups.lock);
     group = find(&sockets->groups, name);
     for (i = 0; group != NULL && i < group->count; i++)
-        if (group->members[i] != left_out && message_send_frame(group->members[i], frame, header_size + size))
+        if (group->members[i] != left_out && message_send_frame(group->members[i], frame, in_callback))
             count++;
     pthread_rwlock_unlock(&sockets->groups.lock);
-    free(frame);
+    shared_frame_release(frame);
     if (!opcode_is_control(opcode)) {
         statistics_add(&sockets->statistics, MESSAGES_SENT, count);
         statistics_add(&sockets->statistics, BYTES_SENT, (int64_t)size * count);

@@ -24,8 +24,20 @@ struct handshake {
     struct deflate_parameters deflate;
 };
 
+#define KEY_LENGTH 24    /* 16 bytes in base64 */
+#define ACCEPT_LENGTH 28 /* 20 bytes in base64 */
+
+/* The proof that a server has read the key (section 4.2.2, item 5.4). */
+void handshake_accept(const char *key, char accept[ACCEPT_LENGTH + 1]);
+
+/* Whether a request asks for an upgrade to WebSocket, in whichever of its headers. */
+bool handshake_is_asked_for(const ah_request_info *request);
+
 /* Check a request that asks for an upgrade and choose what both sides can do. */
 struct handshake handshake_check(const ah_request_info *request, const struct handshake_policy *policy);
+
+/* Whether the client has offered to speak a subprotocol. */
+bool handshake_offers(const ah_request_info *request, const char *subprotocol);
 
 /* The largest answer: fixed lines, a subprotocol of at most this length, one extension. */
 #define MAX_SUBPROTOCOL_SIZE 256

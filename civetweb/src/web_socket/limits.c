@@ -1,15 +1,14 @@
 #include "limits.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../errors.h"
 #include "../options.h"
 
-#define MEBIBYTE ((long)1 << 20)
 #define MAX_THREADS 1024
 #define DAY_MS (24L * 60 * 60 * 1000)
 
@@ -20,65 +19,78 @@ enum number {
     THREADS,
     PING_INTERVAL,
     PING_TIMEOUT,
+    MESSAGE_TIMEOUT,
     IDLE_TIMEOUT,
     CLOSE_TIMEOUT,
     NUMBERS
 };
 
 static const struct {
-    const char *name;
-    long least, greatest, value;
+    const char *name, *value; /* the default */
+    long least, greatest;
 } numbers[NUMBERS] = {
-    [MAX_MESSAGE_SIZE] = {"websocket_max_message_size", 1, INT_MAX, MEBIBYTE},
-    [MAX_QUEUE_SIZE] = {"websocket_max_queue_size", 1, LONG_MAX, 4 * MEBIBYTE},
-    [MAX_CONNECTIONS] = {"websocket_max_connections", 1, INT_MAX, 65536},
-    [THREADS] = {"websocket_threads", 1, MAX_THREADS, 50},
-    [PING_INTERVAL] = {"websocket_ping_interval_ms", 0, DAY_MS, 20000},
-    [PING_TIMEOUT] = {"websocket_ping_timeout_ms", 1, DAY_MS, 20000},
-    [IDLE_TIMEOUT] = {"websocket_idle_timeout_ms", 0, DAY_MS, 0},
-    [CLOSE_TIMEOUT] = {"websocket_close_timeout_ms", 1, DAY_MS, 10000},
+    [MAX_MESSAGE_SIZE] = {"websocket_max_message_size", "1048576", 1, INT_MAX}, /* 1 MiB */
+    [MAX_QUEUE_SIZE] = {"websocket_max_queue_size", "4194304", 1, LONG_MAX},    /* 4 MiB */
+    [MAX_CONNECTIONS] = {"websocket_max_connections", "65536", 1, INT_MAX},
+    [THREADS] = {"websocket_threads", "50", 1, MAX_THREADS},
+    [PING_INTERVAL] = {"websocket_ping_interval_ms", "20000", 0, DAY_MS},
+    [PING_TIMEOUT] = {"websocket_ping_timeout_ms", "20000", 1, DAY_MS},
+    [MESSAGE_TIMEOUT] = {"websocket_message_timeout_ms", "30000", 0, DAY_MS},
+    [IDLE_TIMEOUT] = {"websocket_idle_timeout_ms", "0", 0, DAY_MS},
+    [CLOSE_TIMEOUT] = {"websocket_close_timeout_ms", "10000", 1, DAY_MS},
 };
 
-#define POLICY "websocket_queue_policy"
-#define COMPRESSION "websocket_compression"
-#define ORIGINS "websocket_origins"
-
-const char *const limits_option_names[] = {
-    "websocket_max_message_size",
-    "websocket_max_queue_size",
-    "websocket_max_connections",
-    "websocket_threads",
-    "websocket_ping_interval_ms",
-    "websocket_ping_timeout_ms",
-    "websocket_idle_timeout_ms",
-    "websocket_close_timeout_ms",
-    POLICY,
-    COMPRESSION,
-    ORIGINS,
-    NULL,
+static const struct option_info others[] = {
+    {"websocket_queue_policy", "choice", "close"},
+    {"websocket_compression", "boolean", "yes"},
+    {"websocket_origins", "list", NULL},
 };
 
-static bool take_number(struct options *options, enum number number, long *result)
+#define POLICY (others[0].name)
+#define COMPRESSION (others[1].name)
+#define ORIGINS (others[2].name)
+
+static const char *const policies[] = {[QUEUE_CLOSE] = "close", [QUEUE_DROP] = "drop", [QUEUE_BLOCK] = "block"};
+
+bool limits_option(size_t index, struct option_info *option)
 {
-    const char *name = numbers[number].name, *value = options_take(options, name);
-    char *end;
+    if (index >= NUMBERS + sizeof others / sizeof *others)
+        return false;
+    *option = index < NUMBERS ? (struct option_info){numbers[index].name, "number", numbers[index].value}
+                              : others[index - NUMBERS];
+    return true;
+}
 
-    *result = numbers[number].value;
-    if (value == NULL)
-        return true;
-    errno = 0;
-    *result = strtol(value, &end, 10);
-    if (end != value && *end == '\0' && errno == 0 && *result >= numbers[number].least &&
-        *result <= numbers[number].greatest)
-        return true;
-    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number from %ld to %ld", name, value,
-              numbers[number].least, numbers[number].greatest);
-    return false;
+const char *limits_value(const struct web_socket_limits *limits, size_t index, char *text)
+{
+    const long long values[NUMBERS] = {
+        [MAX_MESSAGE_SIZE] = (long long)limits->max_message_size,
+        [MAX_QUEUE_SIZE] = (long long)limits->max_queue_size,
+        [MAX_CONNECTIONS] = (long long)limits->max_connections,
+        [THREADS] = limits->threads,
+        [PING_INTERVAL] = limits->ping_interval,
+        [PING_TIMEOUT] = limits->ping_timeout,
+        [MESSAGE_TIMEOUT] = limits->message_timeout,
+        [IDLE_TIMEOUT] = limits->idle_timeout,
+        [CLOSE_TIMEOUT] = limits->close_timeout,
+    };
+
+    if (index < NUMBERS) {
+        snprintf(text, LIMIT_TEXT_SIZE, "%lld", values[index]);
+        return text;
+    }
+    switch (index - NUMBERS) {
+    case 0:
+        return policies[limits->queue_policy];
+    case 1:
+        return limits->compression ? "yes" : "no";
+    default:
+        return limits->origins;
+    }
 }
 
 static bool take_policy(struct options *options, enum queue_policy *policy)
 {
-    static const char *const names[] = {[QUEUE_CLOSE] = "close", [QUEUE_DROP] = "drop", [QUEUE_BLOCK] = "block"};
     const char *value = options_take(options, POLICY);
     int i;
 
@@ -86,22 +98,12 @@ static bool take_policy(struct options *options, enum queue_policy *policy)
     if (value == NULL)
         return true;
     for (i = QUEUE_CLOSE; i <= QUEUE_BLOCK; i++)
-        if (strcmp(value, names[i]) == 0) {
+        if (strcmp(value, policies[i]) == 0) {
             *policy = (enum queue_policy)i;
             return true;
         }
-    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"" POLICY "\" is \"%s\"; give \"close\", \"drop\" or \"block\"", value);
-    return false;
-}
-
-static bool take_compression(struct options *options, bool *compression)
-{
-    const char *value = options_take(options, COMPRESSION);
-
-    *compression = value == NULL || strcmp(value, "yes") == 0;
-    if (*compression || strcmp(value, "no") == 0)
-        return true;
-    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"" COMPRESSION "\" is \"%s\"; give \"yes\" or \"no\"", value);
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give \"close\", \"drop\" or \"block\"", POLICY,
+              value);
     return false;
 }
 
@@ -134,18 +136,22 @@ bool limits_take(struct web_socket_limits *limits, struct options *options)
     int i;
 
     memset(limits, 0, sizeof *limits);
-    for (i = 0; i < NUMBERS; i++)
-        if (!take_number(options, (enum number)i, &values[i]))
+    for (i = 0; i < NUMBERS; i++) {
+        values[i] = strtol(numbers[i].value, NULL, 10);
+        if (!options_take_number(options, numbers[i].name, numbers[i].least, numbers[i].greatest, &values[i]))
             return false;
+    }
     limits->max_message_size = (size_t)values[MAX_MESSAGE_SIZE];
     limits->max_queue_size = (size_t)values[MAX_QUEUE_SIZE];
     limits->max_connections = (size_t)values[MAX_CONNECTIONS];
     limits->threads = (int)values[THREADS];
     limits->ping_interval = (int)values[PING_INTERVAL];
     limits->ping_timeout = (int)values[PING_TIMEOUT];
+    limits->message_timeout = (int)values[MESSAGE_TIMEOUT];
     limits->idle_timeout = (int)values[IDLE_TIMEOUT];
     limits->close_timeout = (int)values[CLOSE_TIMEOUT];
+    limits->compression = true;
     heed_civetweb(limits, options);
-    return take_policy(options, &limits->queue_policy) && take_compression(options, &limits->compression) &&
+    return take_policy(options, &limits->queue_policy) && options_take_flag(options, COMPRESSION, &limits->compression) &&
            take_origins(options, &limits->origins);
 }

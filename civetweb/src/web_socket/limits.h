@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct option_info;
 struct options;
 
 /* What happens to a message for a client whose queue is full. */
@@ -14,6 +15,9 @@ enum queue_policy {
     QUEUE_BLOCK, /* the sender waits, unless it is one of the library's own threads */
 };
 
+/* Bytes in a second, at which a message may arrive for as long as it takes. */
+#define LEAST_PACE 1024
+
 struct web_socket_limits {
     size_t max_message_size; /* bytes */
     size_t max_queue_size;   /* bytes */
@@ -22,6 +26,7 @@ struct web_socket_limits {
     int threads;
     int ping_interval; /* milliseconds, as all below; 0: never */
     int ping_timeout;
+    int message_timeout; /* and one second more for each LEAST_PACE bytes; 0: none */
     int idle_timeout;
     int close_timeout;
     bool compression;
@@ -32,7 +37,13 @@ struct web_socket_limits {
  * those that last are copied. False, with the error set, for a value that is not allowed. */
 bool limits_take(struct web_socket_limits *limits, struct options *options);
 
-/* The names of the options that limits_take knows, ended by null. */
-extern const char *const limits_option_names[];
+/* The options that limits_take knows, by index. False when there is none of that index. */
+bool limits_option(size_t index, struct option_info *option);
+
+/* The value of such an option; null when it has none. A number is written to `text`, which holds
+ * LIMIT_TEXT_SIZE characters. */
+const char *limits_value(const struct web_socket_limits *limits, size_t index, char *text);
+
+#define LIMIT_TEXT_SIZE 24
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +21,7 @@ struct handles {
 
 struct loop {
     struct loop_handlers handlers;
+    atomic_int users;
     int epoll;
     int wakeup; /* an eventfd in the epoll set */
 
@@ -29,9 +31,13 @@ struct loop {
     /* The lead: its holder is whoever took it in this turn. */
     uint64_t turn;
     bool waiting;     /* the leader is in epoll_wait, or on the way */
+    bool resting;     /* the polling thread leads and is in the program's own wait ... */
+    bool taking_over; /* ... or leads and waits for its predecessor to come out of epoll_wait */
+    bool interrupted; /* the next wait of the polling thread ends at once */
     uint64_t claims;  /* grows with each event that is handled: the leader's sign of life */
     void *current;    /* what the leader handles; null: nothing */
     int64_t next_tick;
+    pthread_cond_t handed; /* wakes the polling thread, which has taken the lead of a thread that waits */
 
     /* What the leader got from epoll_wait; a successor goes on with it. */
     struct epoll_event batch[BATCH];
@@ -44,7 +50,7 @@ struct loop {
     /* Of the threads that do not lead, one stands by and the others rest. There are as many threads as
      * were ever needed at once: one that takes the lead and leaves nobody to stand by starts another. */
     bool has_standby;
-    int resting;
+    int spare;
     bool standby_sleeps;
     pthread_cond_t standby; /* wakes the one that stands by */
     pthread_cond_t rest;    /* wakes one that rests */
@@ -76,37 +82,54 @@ static bool claim(struct loop *loop, uint64_t turn, void **handle, uint32_t *eve
     return claimed;
 }
 
-/* How long to wait for events: until the next tick, unless something is due at once. */
-static int patience(const struct loop *loop)
+static void handle_all(struct loop *loop, uint64_t turn)
 {
-    int64_t left = loop->next_tick - clock_now();
+    void *handle;
+    uint32_t events;
 
-    return left < 0 || loop->woken.count > 0 ? 0 : (int)left;
+    while (claim(loop, turn, &handle, &events))
+        loop->handlers.ready(handle, events);
+}
+
+/* How long to wait for events: until the next tick, unless something is due at once. */
+static int patience(const struct loop *loop, int timeout)
+{
+    int64_t left;
+
+    if (loop->woken.count > 0)
+        return 0;
+    if (loop->handlers.tick == NULL)
+        return timeout;
+    left = loop->next_tick - clock_now();
+    return left < 0 ? 0 : (int)left;
 }
 
 /* Wait for events; false when this thread has lost the lead or the loop stops. */
-static bool wait_for_events(struct loop *loop, uint64_t turn)
+static bool wait_for_events(struct loop *loop, uint64_t turn, int timeout, bool polling)
 {
     struct epoll_event batch[BATCH];
     uint64_t ignored;
     struct handles emptied;
-    bool leads, tick;
-    int count, timeout, i;
+    bool leads, busy, tick;
+    int count, i;
 
     pthread_mutex_lock(&loop->mutex);
     leads = loop->turn == turn && !loop->stopping;
     if (leads) /* else it may be another thread's, which is there now */
         loop->waiting = true;
-    timeout = patience(loop);
+    timeout = polling && loop->interrupted ? 0 : patience(loop, timeout);
     pthread_mutex_unlock(&loop->mutex);
     if (!leads)
         return false;
 
-    /* Nobody takes the lead of a thread that waits here: `waiting` says so. */
+    /* Nobody handles anything while a thread waits here: `waiting` says so. */
     count = epoll_wait(loop->epoll, batch, BATCH, timeout);
 
     pthread_mutex_lock(&loop->mutex);
     loop->waiting = false;
+    busy = count > 0 || loop->interrupted || loop->woken.count > 0;
+    if (polling)
+        loop->interrupted = false;
     loop->claims++;
     loop->batch_size = 0;
     loop->batch_next = 0;
@@ -119,12 +142,14 @@ static bool wait_for_events(struct loop *loop, uint64_t turn)
     emptied = loop->due; /* all claimed, or this thread would not wait */
     loop->due = loop->woken;
     loop->woken = emptied;
-    tick = clock_now() >= loop->next_tick;
+    tick = loop->handlers.tick != NULL && clock_now() >= loop->next_tick;
     if (tick)
         loop->next_tick = clock_now() + LOOP_TICK_MS;
-    if ((loop->batch_size > 0 || loop->due.count > 0) && loop->standby_sleeps)
+    if (busy && loop->standby_sleeps)
         pthread_cond_signal(&loop->standby);
-    leads = !loop->stopping;
+    leads = loop->turn == turn && !loop->stopping;
+    if (!leads)
+        pthread_cond_signal(&loop->handed);
     pthread_mutex_unlock(&loop->mutex);
     if (tick && leads)
         loop->handlers.tick(loop->handlers.context);
@@ -133,13 +158,29 @@ static bool wait_for_events(struct loop *loop, uint64_t turn)
 
 static void lead(struct loop *loop, uint64_t turn)
 {
-    void *handle;
-    uint32_t events;
-
     do
-        while (claim(loop, turn, &handle, &events))
-            loop->handlers.ready(handle, events);
-    while (wait_for_events(loop, turn));
+        handle_all(loop, turn);
+    while (wait_for_events(loop, turn, -1, false));
+}
+
+/* Lead a polled loop until its thread comes. */
+static void fill_in(struct loop *loop, uint64_t turn)
+{
+    int64_t next = clock_now();
+    int timeout = -1;
+
+    do {
+        if (next >= 0 && clock_now() >= next)
+            next = loop->handlers.away(loop->handlers.context) ? clock_now() + LOOP_PATIENCE_MS : -1;
+        handle_all(loop, turn);
+        timeout = next < 0 ? -1 : LOOP_PATIENCE_MS;
+    } while (wait_for_events(loop, turn, timeout, false));
+}
+
+/* Whether the leader needs no watching. */
+static bool leader_waits(const struct loop *loop)
+{
+    return loop->waiting || loop->resting || loop->taking_over;
 }
 
 /* Watch the leader until it is held up. Returns the turn that this thread has got, 0 at the end.
@@ -151,19 +192,21 @@ static uint64_t stand_by(struct loop *loop)
 
     while (!loop->stopping) {
         struct timespec deadline = clock_after(LOOP_PATIENCE_MS);
+        bool waiting = leader_waits(loop);
 
         /* A leader with nothing to do needs no watching, until it wakes us. One that gets events all
          * the time is watched by the clock, so that it need not wake us for each. */
-        if (was_waiting && loop->waiting && loop->claims == seen) {
+        if (was_waiting && waiting && loop->claims == seen) {
             loop->standby_sleeps = true;
             pthread_cond_wait(&loop->standby, &loop->mutex);
             loop->standby_sleeps = false;
         } else {
             pthread_cond_timedwait(&loop->standby, &loop->mutex, &deadline);
         }
-        if (!loop->waiting && loop->claims == seen && !loop->stopping)
+        waiting = leader_waits(loop);
+        if (!waiting && loop->claims == seen && !loop->stopping)
             return ++loop->turn;
-        was_waiting = loop->waiting;
+        was_waiting = waiting;
         seen = loop->claims;
     }
     return 0;
@@ -196,9 +239,9 @@ static void *run(void *argument)
             turn = ++loop->turn; /* the first thread of all */
             overdue = NULL;
         } else if (loop->has_standby) {
-            loop->resting++;
+            loop->spare++;
             pthread_cond_wait(&loop->rest, &loop->mutex);
-            loop->resting--;
+            loop->spare--;
             continue;
         } else {
             loop->has_standby = true;
@@ -206,15 +249,19 @@ static void *run(void *argument)
             loop->has_standby = false;
             overdue = loop->current;
             /* Without another thread, the next callback that blocks holds up the others: no more. */
-            if (turn != 0 && loop->resting == 0)
+            if (turn != 0 && loop->spare == 0)
                 (void)add_thread(loop);
             pthread_cond_signal(&loop->rest);
         }
         pthread_mutex_unlock(&loop->mutex);
         if (turn != 0) {
-            if (overdue != NULL)
-                loop->handlers.overdue(overdue);
-            lead(loop, turn);
+            if (loop->handlers.away != NULL) {
+                fill_in(loop, turn);
+            } else {
+                if (overdue != NULL)
+                    loop->handlers.overdue(overdue);
+                lead(loop, turn);
+            }
         }
         pthread_mutex_lock(&loop->mutex);
     }
@@ -234,7 +281,7 @@ void loop_remove(struct loop *loop, int socket)
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, socket, NULL);
 }
 
-static void interrupt(struct loop *loop)
+static void signal_descriptor(struct loop *loop)
 {
     uint64_t one = 1;
 
@@ -262,11 +309,67 @@ bool loop_wake(struct loop *loop, void *handle)
 
     pthread_mutex_lock(&loop->mutex);
     appended = append(&loop->woken, handle);
-    if (loop->waiting)
-        interrupt(loop);
+    if (loop->waiting || loop->resting)
+        signal_descriptor(loop);
     pthread_mutex_unlock(&loop->mutex);
     return appended;
 }
+
+/* The turns of a polling thread */
+
+void loop_lead(struct loop *loop, int timeout_ms)
+{
+    uint64_t turn;
+    bool left;
+
+    pthread_mutex_lock(&loop->mutex);
+    turn = ++loop->turn;
+    loop->resting = false;
+    loop->taking_over = true;
+    while (loop->waiting) {
+        signal_descriptor(loop);
+        pthread_cond_wait(&loop->handed, &loop->mutex);
+    }
+    loop->taking_over = false;
+    left = loop->batch_next < loop->batch_size || loop->due.count > 0;
+    pthread_mutex_unlock(&loop->mutex);
+    handle_all(loop, turn);
+    if (wait_for_events(loop, turn, left ? 0 : timeout_ms, true))
+        handle_all(loop, turn);
+}
+
+void loop_interrupt(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    loop->interrupted = true;
+    if (loop->waiting || loop->resting)
+        signal_descriptor(loop);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+void loop_rest(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    loop->resting = true;
+    if (loop->interrupted || loop->woken.count > 0 || loop->batch_next < loop->batch_size)
+        signal_descriptor(loop);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+int loop_descriptor(const struct loop *loop)
+{
+    return loop->epoll;
+}
+
+void loop_abandon(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    loop->resting = false;
+    pthread_cond_signal(&loop->standby);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+/* Start and end */
 
 static void loop_free(struct loop *loop)
 {
@@ -276,17 +379,18 @@ static void loop_free(struct loop *loop)
         close(loop->wakeup);
     pthread_cond_destroy(&loop->standby);
     pthread_cond_destroy(&loop->rest);
+    pthread_cond_destroy(&loop->handed);
     pthread_mutex_destroy(&loop->mutex);
     free(loop->woken.items);
     free(loop->due.items);
     free(loop);
 }
 
-struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
+/* A loop without threads. */
+static struct loop *loop_new(int max_threads, const struct loop_handlers *handlers)
 {
     struct loop *loop = calloc(1, sizeof *loop + (size_t)max_threads * sizeof *loop->threads);
     struct epoll_event wakeup = {.events = EPOLLIN};
-    int error = 0, i;
 
     if (loop == NULL) {
         error_set_no_memory();
@@ -295,9 +399,11 @@ struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
     loop->handlers = *handlers;
     loop->max_threads = max_threads;
     loop->next_tick = clock_now() + LOOP_TICK_MS;
+    atomic_init(&loop->users, 1);
     pthread_mutex_init(&loop->mutex, NULL);
     clock_condition(&loop->standby);
     pthread_cond_init(&loop->rest, NULL);
+    pthread_cond_init(&loop->handed, NULL);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll < 0 || loop->wakeup < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wakeup, &wakeup) != 0) {
@@ -305,26 +411,57 @@ struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
         loop_free(loop);
         return NULL;
     }
-    /* One to lead and one to stand by. */
-    pthread_mutex_lock(&loop->mutex);
-    for (i = 0; i < 2 && error == 0; i++)
-        error = add_thread(loop);
-    pthread_mutex_unlock(&loop->mutex);
-    if (error != 0) {
-        error_set(AH_ERROR_SYSTEM, "the WebSocket threads could not be started: %s", strerror(error));
-        loop_stop(loop);
-        return NULL;
-    }
     return loop;
 }
 
-void loop_stop(struct loop *loop)
+/* Start the threads that every loop has; NULL when that fails. */
+static struct loop *start_threads(struct loop *loop, int count)
+{
+    int error = 0, i;
+
+    pthread_mutex_lock(&loop->mutex);
+    for (i = 0; i < count && error == 0; i++)
+        error = add_thread(loop);
+    pthread_mutex_unlock(&loop->mutex);
+    if (error == 0)
+        return loop;
+    error_set(AH_ERROR_SYSTEM, "the WebSocket threads could not be started: %s", strerror(error));
+    loop_release(loop);
+    return NULL;
+}
+
+struct loop *loop_start(int max_threads, const struct loop_handlers *handlers)
+{
+    struct loop *loop = loop_new(max_threads, handlers);
+
+    return loop == NULL ? NULL : start_threads(loop, 2); /* one to lead and one to stand by */
+}
+
+struct loop *loop_start_polled(const struct loop_handlers *handlers)
+{
+    struct loop *loop = loop_new(1, handlers);
+
+    if (loop == NULL)
+        return NULL;
+    loop->turn = 1; /* the polling thread's, wherever it is */
+    loop->resting = true;
+    return start_threads(loop, 1);
+}
+
+void loop_retain(struct loop *loop)
+{
+    atomic_fetch_add(&loop->users, 1);
+}
+
+void loop_release(struct loop *loop)
 {
     int i;
 
+    if (loop == NULL || atomic_fetch_sub(&loop->users, 1) > 1)
+        return;
     pthread_mutex_lock(&loop->mutex);
     loop->stopping = true;
-    interrupt(loop);
+    signal_descriptor(loop);
     pthread_cond_broadcast(&loop->standby);
     pthread_cond_broadcast(&loop->rest);
     pthread_mutex_unlock(&loop->mutex);

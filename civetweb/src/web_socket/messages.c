@@ -1,12 +1,15 @@
 #include "messages.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
+#include "../clock.h"
 #include "../connection.h"
 #include "../errors.h"
 #include "../handles.h"
 #include "../server.h"
+#include "cork.h"
 #include "frame.h"
 #include "loop.h"
 #include "runtime.h"
@@ -63,9 +66,10 @@ static bool is_full(const struct sender *sender, size_t size, const struct web_s
     return sender_queued(sender) > 0 && sender_queued(sender) + size > limits->max_queue_size;
 }
 
-/* Whether the queue takes a message of this size, by the policy; true for any when it is empty. With
- * `may_wait`, the policy may be to wait, which gives the mutex away for that time. */
-static bool has_room(struct connection *connection, size_t size, bool may_wait)
+/* Whether the queue takes a message of this size; true for any when it is empty. The policy to wait
+ * gives the mutex away for that time, which `deadline` ends; null: it does not end. */
+static bool has_room(struct connection *connection, size_t size, enum queue_policy policy,
+                     const struct timespec *deadline)
 {
     const struct web_socket_limits *limits = &web_sockets_of(connection)->limits;
     struct web_socket *socket = &connection->web_socket;
@@ -73,28 +77,37 @@ static bool has_room(struct connection *connection, size_t size, bool may_wait)
     if (is_full(&socket->sender, size, limits))
         sender_flush(&socket->sender); /* what a callback has gathered is not the client's slowness */
     while (is_full(&socket->sender, size, limits)) {
-        if (limits->queue_policy == QUEUE_CLOSE) {
-            error_set(AH_ERROR_CONNECTION_CLOSED, "the client is too slow: %zu bytes wait for it, and "
+        if (policy == QUEUE_CLOSE) {
+            error_set(AH_ERROR_CONNECTION_CLOSED, "the other side is too slow: %zu bytes wait for it, and "
                                                   "websocket_max_queue_size is %zu; its connection is closed",
                       sender_queued(&socket->sender), limits->max_queue_size);
             socket->sender.lost = true;
             web_socket_expire(connection);
             return false;
         }
-        /* A callback that waited could hold up the thread that is to send. */
-        if (limits->queue_policy == QUEUE_DROP || !may_wait || server_current() != NULL) {
-            error_set(AH_ERROR_QUEUE_FULL, "the client is too slow: %zu bytes wait for it, and websocket_max_queue_size "
+        if (policy == QUEUE_DROP) {
+            error_set(AH_ERROR_QUEUE_FULL, "the other side is too slow: %zu bytes wait for it, and websocket_max_queue_size "
                                            "is %zu; the message was dropped", sender_queued(&socket->sender), limits->max_queue_size);
             return false;
         }
-        pthread_cond_wait(&socket->sender.room, &socket->sender.mutex);
+        if (deadline == NULL)
+            pthread_cond_wait(&socket->sender.room, &socket->sender.mutex);
+        else if (pthread_cond_timedwait(&socket->sender.room, &socket->sender.mutex, deadline) == ETIMEDOUT)
+            policy = QUEUE_DROP;
         if (!message_can_be_sent(&socket->sender))
             return false;
     }
     return true;
 }
 
-int32_t rt_write_to_web_socket(struct connection *connection, int32_t opcode, const char *data, size_t data_len)
+/* The policy to wait, where one may: a callback that waited could hold up the thread that is to send. */
+static enum queue_policy waiting_policy(void)
+{
+    return server_is_in_callback() ? QUEUE_DROP : QUEUE_BLOCK;
+}
+
+static int32_t write_message(struct connection *connection, int32_t opcode, const char *data, size_t data_len,
+                             enum queue_policy policy, const struct timespec *deadline)
 {
     struct web_socket *socket = &connection->web_socket;
     int32_t result = -1;
@@ -103,14 +116,14 @@ int32_t rt_write_to_web_socket(struct connection *connection, int32_t opcode, co
     if (!message_is_valid(opcode, data, data_len))
         return -1;
     pthread_mutex_lock(&socket->sender.mutex);
-    if (!message_can_be_sent(&socket->sender) || (opcode != OPCODE_CLOSE && !has_room(connection, data_len, true))) {
+    if (!message_can_be_sent(&socket->sender) || (opcode != OPCODE_CLOSE && !has_room(connection, data_len, policy, deadline))) {
         pthread_mutex_unlock(&socket->sender.mutex);
         return -1;
     }
     if (opcode == OPCODE_CLOSE) {
         web_socket_begin_close(connection, data, data_len);
         result = 0;
-    } else if (sender_message(&socket->sender, opcode, data, data_len)) {
+    } else if (cork_gather(connection, data_len), sender_message(&socket->sender, opcode, data, data_len)) {
         if (!opcode_is_control(opcode)) {
             statistics_add(&web_sockets_of(connection)->statistics, MESSAGES_SENT, 1);
             statistics_add(&web_sockets_of(connection)->statistics, BYTES_SENT, (int64_t)data_len);
@@ -125,19 +138,52 @@ int32_t rt_write_to_web_socket(struct connection *connection, int32_t opcode, co
     if (lost) {
         web_socket_expire(connection);
         if (result >= 0)
-            error_set(AH_ERROR_CONNECTION_CLOSED, "the client has gone");
+            error_set(AH_ERROR_CONNECTION_CLOSED, "the other side has gone");
         return -1;
     }
     return result;
 }
 
-bool message_send_frame(struct connection *connection, const void *frame, size_t size)
+int32_t rt_write_to_web_socket(struct connection *connection, int32_t opcode, const char *data, size_t data_len)
+{
+    enum queue_policy policy = web_sockets_of(connection)->limits.queue_policy;
+
+    return write_message(connection, opcode, data, data_len, policy == QUEUE_BLOCK ? waiting_policy() : policy, NULL);
+}
+
+int32_t rt_write_to_web_socket_within(struct connection *connection, int32_t opcode, const char *data, size_t data_len,
+                                      int32_t timeout_ms)
+{
+    enum queue_policy policy = timeout_ms == 0 ? QUEUE_DROP : waiting_policy();
+    struct timespec deadline = clock_after(timeout_ms > 0 ? timeout_ms : 0);
+
+    return write_message(connection, opcode, data, data_len, policy, timeout_ms > 0 ? &deadline : NULL);
+}
+
+/* Have the loop send a frame that goes to many together with those that follow soon. */
+static bool gather(struct connection *connection, struct shared_frame *frame)
 {
     struct sender *sender = &connection->web_socket.sender;
+
+    /* What a client sends is masked, by another key for each. */
+    return !sender->masks && sender->gathered_count < MAX_GATHERED && web_socket_schedule_flush(connection) &&
+           sender_gather(sender, frame);
+}
+
+bool message_send_frame(struct connection *connection, struct shared_frame *frame, bool may_wait)
+{
+    struct sender *sender = &connection->web_socket.sender;
+    enum queue_policy policy = web_sockets_of(connection)->limits.queue_policy;
     bool sent, lost;
 
+    if (policy == QUEUE_BLOCK)
+        policy = QUEUE_DROP;
     pthread_mutex_lock(&sender->mutex);
-    sent = sender->state == SENDER_OPEN && has_room(connection, size, false) && sender_bytes(sender, frame, size);
+    sent = sender->state == SENDER_OPEN && has_room(connection, frame->size, policy, NULL);
+    if (sent && !(may_wait && gather(connection, frame))) {
+        sender_flush(sender); /* what was gathered before it */
+        sent = sender_shared(sender, frame);
+    }
     lost = sender->lost;
     pthread_mutex_unlock(&sender->mutex);
     if (lost)
@@ -202,6 +248,19 @@ static bool is_upgraded(struct sender *sender)
 const char *rt_get_subprotocol(struct connection *connection)
 {
     return is_upgraded(&connection->web_socket.sender) ? connection->web_socket.subprotocol : NULL;
+}
+
+int32_t rt_get_close_code(struct connection *connection)
+{
+    struct sender *sender = &connection->web_socket.sender;
+    int32_t code;
+
+    if (!is_upgraded(sender))
+        return -1;
+    pthread_mutex_lock(&sender->mutex);
+    code = (int32_t)sender->close_code;
+    pthread_mutex_unlock(&sender->mutex);
+    return code;
 }
 
 int64_t rt_get_queued_bytes(struct connection *connection)

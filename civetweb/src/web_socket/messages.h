@@ -8,6 +8,7 @@
 
 struct connection;
 struct sender;
+struct shared_frame;
 
 /* Whether a message may be sent at all. Sets the error. */
 bool message_is_valid(int32_t opcode, const char *data, size_t size);
@@ -15,8 +16,8 @@ bool message_is_valid(int32_t opcode, const char *data, size_t size);
 /* Whether anything may be sent now, with the sender's mutex. Sets the error. */
 bool message_can_be_sent(const struct sender *sender);
 
-/* Send a whole frame that has been made before. False when the connection does not get it: it is
- * closing, or its queue is full. Waits for nobody. */
-bool message_send_frame(struct connection *connection, const void *frame, size_t size);
+/* Send a frame, which may wait until the loop has handled the events at hand, and leave with others then.
+ * False when the connection does not get it: it is closing, or its queue is full. Waits for nobody. */
+bool message_send_frame(struct connection *connection, struct shared_frame *frame, bool may_wait);
 
 #endif

@@ -1,14 +1,16 @@
 /* How a connection becomes a WebSocket, on CivetWeb's worker. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../civetweb_internal.h"
-#include "../clock.h"
 #include "../connection.h"
+#include "../errors.h"
+#include "../http/response.h"
 #include "../server.h"
-#include "frame.h"
+#include "../text_buffer.h"
 #include "handshake.h"
-#include "loop.h"
+#include "runtime.h"
 #include "web_sockets.h"
 
 static struct handshake check(const struct connection *connection, const struct web_socket_route *route)
@@ -23,14 +25,22 @@ static struct handshake check(const struct connection *connection, const struct 
     return handshake_check(&connection->info, &policy);
 }
 
+/* Whether the connect callback has sent an answer of its own. */
+static bool is_answered(const struct connection *connection)
+{
+    return connection->response.state > RESPONSE_STARTED;
+}
+
 static int refuse(struct connection *connection, const struct handshake *handshake)
 {
     char response[MAX_HANDSHAKE_RESPONSE];
     size_t size = handshake_refusal(handshake, response);
 
+    statistics_add(&web_sockets_of(connection)->statistics, REFUSED, 1);
+    if (is_answered(connection))
+        return response_settle(connection, handshake->status);
     if (strcmp(connection->info.request_method, "HEAD") == 0)
         size -= strlen(handshake->reason) + 1; /* its answer has no content (RFC 9110, section 9.3.2) */
-    statistics_add(&web_sockets_of(connection)->statistics, REFUSED, 1);
     mg_write(connection->civetweb, response, size);
     civetweb_close_after_answer(connection->civetweb);
     return handshake->status;
@@ -50,53 +60,24 @@ int web_socket_miss(struct connection *connection)
     return refuse(connection, &missing);
 }
 
-/* Take a place among the server's WebSockets, which it gives up at its end. */
-static bool enter(struct connection *connection)
-{
-    struct web_sockets *sockets = web_sockets_of(connection);
-    bool free_place;
-
-    pthread_mutex_lock(&sockets->mutex);
-    free_place = !sockets->stopping && sockets->count < sockets->limits.max_connections;
-    if (free_place)
-        sockets->count++;
-    pthread_mutex_unlock(&sockets->mutex);
-    return free_place;
-}
-
-static void leave(struct web_sockets *sockets)
-{
-    pthread_mutex_lock(&sockets->mutex);
-    sockets->count--;
-    pthread_cond_broadcast(&sockets->ended);
-    pthread_mutex_unlock(&sockets->mutex);
-}
-
 /* Get what can be had now only, and may be refused: memory. */
 static bool prepare(struct connection *connection, const struct handshake *handshake)
 {
-    const struct web_socket_limits *limits = &web_sockets_of(connection)->limits;
     struct web_socket *socket = &connection->web_socket;
-    const uint8_t *early = civetweb_early_bytes(connection->civetweb, &socket->early_size);
+    size_t early_size;
+    const uint8_t *early = civetweb_early_bytes(connection->civetweb, &early_size);
 
-    if (socket->early_size > 0) {
-        socket->early = malloc(socket->early_size);
-        if (socket->early == NULL)
-            return false;
-        memcpy(socket->early, early, socket->early_size);
-    }
-    socket->receiver.max_message_size = limits->max_message_size;
     socket->sender.compresses = handshake->compressed;
-    socket->sender.deflate = handshake->deflate;
+    socket->sender.deflate = deflate_server_side(&handshake->deflate);
     if (handshake->compressed) {
-        socket->inflater = inflater_new(&handshake->deflate);
-        socket->receiver.inflater = socket->inflater;
+        socket->inflater = inflater_new(deflate_client_side(&handshake->deflate));
         if (socket->inflater == NULL)
             return false;
     }
-    return true;
+    return web_socket_keep_early(socket, early, early_size);
 }
 
+/* The callback may answer the request itself, which refuses it. */
 static bool ask(struct connection *connection, const struct web_socket_route *route)
 {
     struct server *before;
@@ -104,10 +85,85 @@ static bool ask(struct connection *connection, const struct web_socket_route *ro
 
     if (route->connect == NULL)
         return true;
+    civetweb_close_after_answer(connection->civetweb); /* to HTTP it ends here, either way */
+    atomic_store(&connection->in_request, true);
+    connection->web_socket.answer.open = true;
     before = server_enter(connection->server);
     refused = route->connect(connection->handle, route->user_data);
     server_leave(before);
-    return refused == 0;
+    connection->web_socket.answer.open = false;
+    atomic_store(&connection->in_request, false);
+    return refused == 0 && !is_answered(connection);
+}
+
+/* Header lines of the program's own: each with a name and an end, none that the handshake has itself. */
+static bool are_header_lines(const char *lines)
+{
+    static const char *const own[] = {"Upgrade:", "Connection:", "Sec-WebSocket-"};
+
+    while (*lines != '\0') {
+        size_t length = strcspn(lines, "\r\n"), i;
+
+        if (length == 0 || *lines == ':' || memchr(lines, ':', length) == NULL || strncmp(lines + length, "\r\n", 2) != 0)
+            return false;
+        for (i = 0; i < sizeof own / sizeof *own; i++)
+            if (strncasecmp(lines, own[i], strlen(own[i])) == 0)
+                return false;
+        lines += length + 2;
+    }
+    return true;
+}
+
+static bool replace(char **text, const char *with)
+{
+    char *copy = with == NULL ? NULL : strdup(with);
+
+    if (copy == NULL && with != NULL) {
+        error_set_no_memory();
+        return false;
+    }
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+int32_t rt_set_web_socket_answer(struct connection *connection, const char *subprotocol, const char *headers)
+{
+    struct web_socket_answer *answer = &connection->web_socket.answer;
+
+    if (!answer->open) {
+        error_set(AH_ERROR_WRONG_STATE, "no WebSocket's connect callback is being asked on this connection");
+        return -1;
+    }
+    if (subprotocol != NULL &&
+        (strlen(subprotocol) > MAX_SUBPROTOCOL_SIZE || !handshake_offers(&connection->info, subprotocol))) {
+        error_set(AH_ERROR_INVALID_ARGUMENT, "the client has not offered the subprotocol \"%s\"; choose from the header "
+                                             "Sec-WebSocket-Protocol", subprotocol);
+        return -1;
+    }
+    if (headers != NULL && !are_header_lines(headers)) {
+        error_set(AH_ERROR_INVALID_ARGUMENT, "these are no headers for the answer to a handshake: give lines \"Name: value\" "
+                                             "that end with CR LF, and none of the handshake's own");
+        return -1;
+    }
+    return replace(&answer->subprotocol, subprotocol) && replace(&answer->headers, headers) ? 0 : -1;
+}
+
+/* The answer 101, with what the connect callback has said about it; it may have failed for want of memory. */
+static struct text_buffer write_answer(const struct web_socket_answer *answer, struct handshake *handshake)
+{
+    char response[MAX_HANDSHAKE_RESPONSE];
+    struct text_buffer text = {0};
+    size_t size;
+
+    if (answer->subprotocol != NULL)
+        handshake->subprotocol = answer->subprotocol;
+    size = handshake_response(handshake, response);
+    text_append(&text, response, size - 2);
+    if (answer->headers != NULL)
+        text_append_string(&text, answer->headers);
+    text_append(&text, "\r\n", 2);
+    return text;
 }
 
 bool web_socket_open(struct connection *connection, const struct web_socket_route *route)
@@ -117,11 +173,10 @@ bool web_socket_open(struct connection *connection, const struct web_socket_rout
     struct handshake handshake = check(connection, route);
     const struct handshake forbidden = {.status = 403, .reason = "the server refuses this connection"};
     const struct handshake full = {.status = 503, .reason = "the server takes no more connections"};
-    char response[MAX_HANDSHAKE_RESPONSE];
+    struct text_buffer answer;
     bool prepared;
     SSL *tls;
     int descriptor;
-    size_t size;
 
     /* It has been checked before, unless the handler has been set in the meantime. */
     if (handshake.status != 101) {
@@ -129,45 +184,28 @@ bool web_socket_open(struct connection *connection, const struct web_socket_rout
         return false;
     }
     /* The callback comes last: a connection that it has accepted is opened. */
-    if (!enter(connection)) {
+    if (!web_sockets_enter(sockets)) {
         refuse(connection, &full);
         return false;
     }
     prepared = prepare(connection, &handshake);
     if (!prepared || !ask(connection, route)) {
-        leave(sockets);
+        web_sockets_leave(sockets);
         refuse(connection, prepared ? &forbidden : &full);
+        return false;
+    }
+    answer = write_answer(&socket->answer, &handshake);
+    if (answer.failed) {
+        web_sockets_leave(sockets);
+        refuse(connection, &full);
+        text_free(&answer);
         return false;
     }
     descriptor = civetweb_take_socket(connection->civetweb, &tls);
     connection->civetweb = NULL;
     socket->route = route;
     socket->subprotocol = handshake.subprotocol;
-    statistics_add(&sockets->statistics, OPENED, 1);
-    statistics_add(&sockets->statistics, OPEN_NOW, 1);
-    transport_open(&socket->sender.transport, descriptor, tls);
-    atomic_store(&socket->received_at, clock_now());
-
-    /* In the list before it is open: whoever knows the handle may write then, and a failed write ends it. */
-    pthread_mutex_lock(&sockets->mutex);
-    socket->next = sockets->first;
-    if (socket->next != NULL)
-        socket->next->web_socket.previous = connection;
-    sockets->first = connection;
-
-    size = handshake_response(&handshake, response);
-    pthread_mutex_lock(&socket->sender.mutex);
-    socket->sender.state = SENDER_OPEN;
-    if (!sender_append(&socket->sender, response, size))
-        socket->sender.lost = true;
-    sender_flush(&socket->sender);
-    pthread_mutex_unlock(&socket->sender.mutex);
-
-    if (sockets->stopping)
-        web_socket_close(connection, CLOSE_GOING_AWAY, "the server stops");
-    /* From here on the loop has it: the socket can be written to, which is its first event. */
-    if (!loop_add(sockets->loop, descriptor, connection->handle))
-        web_socket_expire(connection);
-    pthread_mutex_unlock(&sockets->mutex);
+    web_socket_begin(connection, descriptor, tls, answer.bytes, answer.size);
+    text_free(&answer);
     return true;
 }

@@ -10,24 +10,12 @@
 
 #define HEADER_FINAL 0x80u
 #define HEADER_RESERVED 0x70u
-#define HEADER_MASKED 0x80u
 
 static enum received fail(struct receive_error *error, enum close_code code, const char *reason)
 {
     error->code = code;
     error->reason = reason;
     return RECEIVED_ERROR;
-}
-
-/* The bytes that a header has which begins with these (section 5.2); 2 until the second one is there. */
-static size_t full_header_size(const uint8_t *header, size_t size)
-{
-    unsigned length;
-
-    if (size < 2)
-        return 2;
-    length = header[1] & 0x7Fu;
-    return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + (header[1] & HEADER_MASKED ? 4 : 0);
 }
 
 static uint64_t payload_size_of(const uint8_t *header)
@@ -54,8 +42,9 @@ static enum received check_start(struct receiver *receiver, struct receive_error
     /* RFC 7692, section 6: RSV1 marks the first frame of a compressed message, and no other. */
     if (reserved != 0 && !(reserved == FRAME_COMPRESSED && receiver->inflater != NULL && begins))
         return fail(error, CLOSE_PROTOCOL_ERROR, "reserved bits are set");
-    if (!(receiver->header[1] & HEADER_MASKED))
-        return fail(error, CLOSE_PROTOCOL_ERROR, "the frame is not masked");
+    if (!(receiver->header[1] & FRAME_MASKED) != receiver->peer_is_server)
+        return fail(error, CLOSE_PROTOCOL_ERROR,
+                    receiver->peer_is_server ? "the frame is masked" : "the frame is not masked");
     switch (opcode) {
     case OPCODE_TEXT:
     case OPCODE_BINARY:
@@ -94,7 +83,8 @@ static enum received begin_frame(struct receiver *receiver, struct receive_error
 
     receiver->opcode = header[0] & 0x0Fu;
     receiver->final = header[0] & HEADER_FINAL;
-    memcpy(receiver->mask, header + receiver->header_size - 4, 4);
+    if (!receiver->peer_is_server)
+        memcpy(receiver->mask, header + receiver->header_size - 4, 4);
     receiver->payload_size = size;
     receiver->payload_read = 0;
     receiver->in_payload = true;
@@ -124,7 +114,7 @@ static enum received read_header(struct receiver *receiver, struct bytes *bytes,
             continue;
         if (receiver->header_size == 2 && check_start(receiver, error) == RECEIVED_ERROR)
             return RECEIVED_ERROR;
-        full = full_header_size(receiver->header, receiver->header_size);
+        full = frame_header_size(receiver->header, receiver->header_size);
         if (receiver->header_size == full)
             return begin_frame(receiver, error);
     }
@@ -263,7 +253,8 @@ static enum received read_payload(struct receiver *receiver, struct bytes *bytes
     bool last = size == missing;
     uint8_t *data = bytes->data;
 
-    frame_unmask(data, size, receiver->mask, offset);
+    if (!receiver->peer_is_server)
+        frame_mask(data, size, receiver->mask, offset);
     bytes->data += size;
     bytes->size -= size;
     receiver->payload_read += size;
@@ -305,8 +296,13 @@ bool receiver_has_frame(const struct receiver *receiver, const struct bytes *byt
 
     if (receiver->in_payload || receiver->header_size > 0)
         return false;
-    header = full_header_size(bytes->data, bytes->size);
+    header = frame_header_size(bytes->data, bytes->size);
     return bytes->size >= header && bytes->size >= 2 && bytes->size - header >= payload_size_of(bytes->data);
+}
+
+bool receiver_is_at_rest(const struct receiver *receiver)
+{
+    return receiver->header_size == 0 && !receiver->in_payload && receiver->message_opcode == OPCODE_CONTINUATION;
 }
 
 void receiver_free(struct receiver *receiver)

@@ -20,6 +20,7 @@ struct inflater;
 struct receiver {
     size_t max_message_size;   /* of the message as the application sees it, in bytes */
     struct inflater *inflater; /* null unless permessage-deflate was negotiated; not owned */
+    bool peer_is_server;       /* whose frames are not masked, as a client's are (section 5.1) */
 
     /* The header of the current frame, until it is complete. */
     uint8_t header[MAX_HEADER_SIZE];
@@ -76,6 +77,9 @@ enum received receiver_next(struct receiver *receiver, struct bytes *bytes, stru
 /* Whether a whole frame may be among these bytes: what comes next could be answered together with
  * what came before. */
 bool receiver_has_frame(const struct receiver *receiver, const struct bytes *bytes);
+
+/* Whether all that has begun has ended: no frame, and no message in fragments, is on its way. */
+bool receiver_is_at_rest(const struct receiver *receiver);
 
 void receiver_free(struct receiver *receiver);
 

@@ -1,6 +1,5 @@
 #include "routes.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,22 +7,12 @@
 #include "../connection.h"
 #include "../errors.h"
 #include "../events.h"
+#include "../http/fields.h"
 #include "../server.h"
 #include "handshake.h"
 #include "runtime.h"
 
-/* RFC 9110, section 5.6.2 */
-static bool is_token(const char *text)
-{
-    const char *at;
-
-    for (at = text; *at != '\0'; at++)
-        if (!isalnum((unsigned char)*at) && strchr("!#$%&'*+-.^_`|~", *at) == NULL)
-            return false;
-    return at > text;
-}
-
-static void route_free(struct web_socket_route *route)
+void route_free(struct web_socket_route *route)
 {
     char **subprotocol;
 
@@ -51,10 +40,12 @@ void routes_free(struct server *server)
     }
 }
 
-static bool copy_subprotocols(struct web_socket_route *route, const char *const *names)
+static bool copy_names(struct web_socket_route *route, const char *const *names)
 {
     size_t count = 0, i;
 
+    if (names == NULL)
+        return true;
     while (names[count] != NULL)
         count++;
     route->subprotocols = calloc(count + 1, sizeof *route->subprotocols);
@@ -68,7 +59,24 @@ static bool copy_subprotocols(struct web_socket_route *route, const char *const 
     return true;
 }
 
-static bool check_subprotocols(const char *const *names)
+struct web_socket_route *route_new(struct web_sockets *sockets, const struct web_socket_route *wanted, const char *uri,
+                                   const char *const *subprotocols)
+{
+    struct web_socket_route *route = malloc(sizeof *route);
+
+    if (route != NULL) {
+        *route = *wanted;
+        route->queue_loop = web_sockets_polled_loop(sockets, route->user_data);
+        route->uri = uri == NULL ? NULL : strdup(uri);
+        if ((uri == NULL || route->uri != NULL) && copy_names(route, subprotocols))
+            return route;
+        route_free(route);
+    }
+    error_set_no_memory();
+    return NULL;
+}
+
+bool subprotocols_check(const char *const *names)
 {
     for (; names != NULL && *names != NULL; names++) {
         if (is_token(*names) && strlen(*names) <= MAX_SUBPROTOCOL_SIZE)
@@ -86,9 +94,9 @@ static int on_connect(const struct mg_connection *civetweb, void *user_data)
 {
     struct connection *connection = connection_of(civetweb);
 
-    /* Once more: since the request began, CivetWeb has found out who the user is. */
-    if (!connection_take_request(connection))
-        return 1;
+    /* Since the request was offered, CivetWeb may have found out who the user is. */
+    if (mg_get_request_info(civetweb)->remote_user != NULL)
+        connection_take_user(connection);
     mg_set_user_connection_data(civetweb, NULL);
     if (!web_socket_open(connection, user_data))
         mg_set_user_connection_data(civetweb, connection);
@@ -111,21 +119,11 @@ static void set_handler(struct server *server, const char *uri, const char *cons
         mg_set_websocket_handler(server->civetweb, uri, NULL, NULL, NULL, NULL, NULL);
         return;
     }
-    if (!check_subprotocols(subprotocols) || !web_sockets_start(&server->web_sockets))
+    if (!subprotocols_check(subprotocols) || !web_sockets_start(&server->web_sockets))
         return;
-    route = malloc(sizeof *route);
-    if (route == NULL) {
-        error_set_no_memory();
+    route = route_new(&server->web_sockets, wanted, uri, subprotocols);
+    if (route == NULL)
         return;
-    }
-    *route = *wanted;
-    route->uri = strdup(uri);
-    route->mailed = events_is_receiver(route->user_data);
-    if (route->uri == NULL || (subprotocols != NULL && !copy_subprotocols(route, subprotocols))) {
-        route_free(route);
-        error_set_no_memory();
-        return;
-    }
     pthread_mutex_lock(&server->mutex);
     route->next = server->routes;
     server->routes = route;

@@ -7,7 +7,9 @@
 #include "alusus_http/alusus_http.h"
 
 struct connection;
+struct loop;
 struct server;
+struct web_sockets;
 
 /* One registration: the user's callbacks, and copies of what was given with them. */
 struct web_socket_route {
@@ -19,7 +21,9 @@ struct web_socket_route {
     ah_web_socket_message_callback message; /* ... or an ArchWord */
     ah_web_socket_close_callback close;
     void *user_data;
-    bool mailed; /* the user data is an event receiver: events are posted, and nobody waits for the answers */
+    /* If the user data is an event receiver: the loop of its queue, which gets the sockets. Their events
+     * are mailed to the queue, and nobody waits for the answers. Else null. */
+    struct loop *queue_loop;
     char **subprotocols; /* in order of preference, ended by null; or null */
 };
 
@@ -27,5 +31,15 @@ struct web_socket_route {
 const struct web_socket_route *routes_find(const struct connection *connection);
 
 void routes_free(struct server *server);
+
+/* Whether these can be names of subprotocols. Sets the error. `names` is ended by null, or null. */
+bool subprotocols_check(const char *const *names);
+
+/* A route like `wanted`, with copies of the URI (null for a client's) and of the names, which have been checked. NULL,
+ * with the error set, when out of memory. */
+struct web_socket_route *route_new(struct web_sockets *sockets, const struct web_socket_route *wanted, const char *uri,
+                                   const char *const *subprotocols);
+
+void route_free(struct web_socket_route *route);
 
 #endif

@@ -13,7 +13,11 @@
 #include <stdint.h>
 
 #include "deflate.h"
+#include "shared_frame.h"
 #include "transport.h"
+
+/* How many frames are gathered for one send. */
+#define MAX_GATHERED 8
 
 enum sender_state {
     SENDER_NONE,    /* still HTTP: there is no transport */
@@ -27,18 +31,25 @@ struct sender {
     pthread_cond_t room;   /* the queue has become shorter, or the state another */
     enum sender_state state;
     struct transport transport;
-    unsigned close_code; /* that of the Close frame that was sent; 0: none, or it had no code */
+    unsigned close_code; /* what the WebSocket was closed with (RFC 6455, section 7.1.5); 0: it is open */
     bool lost;         /* the socket has failed: nothing is sent any more */
     bool corked;       /* more frames follow at once: gather them */
     bool output_ended; /* transport_end has been called */
 
+    bool masks; /* this side is the client (RFC 6455, section 5.3) */
+
     bool compresses; /* permessage-deflate, as `deflate` says; `deflater` is made when it is needed */
-    struct deflate_parameters deflate;
+    struct deflate_side deflate;
     struct deflater *deflater;
 
     /* Bytes that the socket has not taken. */
     uint8_t *out;
     size_t out_start, out_end, out_capacity;
+
+    /* Behind them, what goes to many and is copied only if it has to wait: see sender_gather. */
+    struct shared_frame *gathered[MAX_GATHERED];
+    int gathered_count;
+    size_t gathered_size;
 };
 
 void sender_init(struct sender *sender);
@@ -48,7 +59,7 @@ void sender_free(struct sender *sender);
 
 static inline size_t sender_queued(const struct sender *sender)
 {
-    return sender->out_end - sender->out_start;
+    return sender->out_end - sender->out_start + sender->gathered_size;
 }
 
 /* Queue bytes as they are. False: out of memory, and nothing was queued. */
@@ -60,8 +71,11 @@ void sender_flush(struct sender *sender);
 /* Send a frame, or queue what the socket does not take of it. False: out of memory. */
 bool sender_frame(struct sender *sender, int opcode, unsigned flags, const void *data, size_t size);
 
-/* The same for a frame that has its header. */
-bool sender_bytes(struct sender *sender, const void *frame, size_t size);
+/* The same for a frame that has been made, without a mask: it gets one if this side masks. */
+bool sender_shared(struct sender *sender, struct shared_frame *frame);
+
+/* Keep a frame for the next flush, which the caller sees to. False: the most there may be are kept. */
+bool sender_gather(struct sender *sender, struct shared_frame *frame);
 
 /* The same for a message or control frame of the user's, compressed if that was negotiated. */
 bool sender_message(struct sender *sender, int opcode, const void *message, size_t size);

@@ -39,10 +39,28 @@ void web_socket_close(struct connection *connection, enum close_code code, const
     pthread_mutex_unlock(&connection->web_socket.sender.mutex);
 }
 
+void web_socket_say_goodbye(struct connection *connection)
+{
+    bool client = connection->web_socket.sender.masks;
+
+    web_socket_close(connection, CLOSE_GOING_AWAY, client ? "the client stops" : "the server stops");
+}
+
 void web_socket_schedule(struct connection *connection)
 {
-    if (!loop_wake(web_sockets_of(connection)->loop, connection->handle))
+    atomic_store(&connection->web_socket.scheduled, true);
+    if (!loop_wake(connection->web_socket.loop, connection->handle))
         atomic_store(&connection->web_socket.expired, true); /* without memory, the next tick tries again */
+}
+
+bool web_socket_schedule_flush(struct connection *connection)
+{
+    if (atomic_fetch_or(&connection->web_socket.work, WORK_FLUSH) & WORK_FLUSH)
+        return true;
+    if (loop_wake(connection->web_socket.loop, connection->handle))
+        return true;
+    atomic_fetch_and(&connection->web_socket.work, ~(unsigned)WORK_FLUSH);
+    return false;
 }
 
 void web_socket_expire(struct connection *connection)
@@ -59,6 +77,20 @@ static void set_cork(struct web_socket *socket, bool corked)
     if (!socket->sender.corked)
         sender_flush(&socket->sender);
     pthread_mutex_unlock(&socket->sender.mutex);
+}
+
+void web_socket_uncork(struct connection *connection)
+{
+    struct sender *sender = &connection->web_socket.sender;
+    bool lost;
+
+    pthread_mutex_lock(&sender->mutex);
+    sender->corked = false;
+    sender_flush(sender);
+    lost = sender->lost;
+    pthread_mutex_unlock(&sender->mutex);
+    if (lost)
+        web_socket_expire(connection);
 }
 
 /* The socket takes bytes again, while its owner may be in a callback for long. */
@@ -85,10 +117,12 @@ static void end(struct connection *connection)
     struct web_socket *socket = &connection->web_socket;
     ah_event event = {.kind = AH_EVENT_WEB_SOCKET_CLOSE};
     struct server *before;
-    enum sender_state state;
+    unsigned code;
 
     pthread_mutex_lock(&socket->sender.mutex);
-    state = socket->sender.state;
+    if (socket->sender.state == SENDER_OPEN)
+        socket->sender.close_code = CLOSE_ABNORMAL;
+    code = socket->sender.close_code;
     socket->sender.state = SENDER_ENDED;
     socket->sender.corked = false;
     sender_flush(&socket->sender);
@@ -97,13 +131,13 @@ static void end(struct connection *connection)
         return;
     socket->ended = true;
     statistics_add(&sockets->statistics, OPEN_NOW, -1);
-    statistics_add_closed(&sockets->statistics, state == SENDER_OPEN ? CLOSE_ABNORMAL : socket->sender.close_code);
+    statistics_add_closed(&sockets->statistics, code);
     if (atomic_load(&socket->close_until) == 0)
         atomic_store(&socket->close_until, clock_now() + sockets->limits.close_timeout);
     receiver_free(&socket->receiver);
     if (socket->route->close == NULL || !socket->announced)
         return;
-    if (socket->route->mailed) {
+    if (socket->route->queue_loop != NULL) {
         event.arguments.web_socket_close.connection = connection->handle;
         events_mail(connection, socket->route->user_data, &event, NULL, 0);
         return;
@@ -122,7 +156,7 @@ static void announce(struct connection *connection)
     socket->announced = true;
     if (socket->route->ready == NULL)
         return;
-    if (socket->route->mailed) {
+    if (socket->route->queue_loop != NULL) {
         event.arguments.web_socket_ready.connection = connection->handle;
         events_mail(connection, socket->route->user_data, &event, NULL, 0);
         return;
@@ -149,7 +183,7 @@ static bool deliver(struct connection *connection, const struct message *message
     struct server *before;
     int32_t go_on = 1;
 
-    if (route->mailed)
+    if (route->queue_loop != NULL)
         return route->message == NULL || mail_message(connection, message);
     before = server_enter(connection->server);
     if (route->message != NULL)
@@ -174,6 +208,7 @@ static void handle_message(struct connection *connection, const struct message *
         pthread_mutex_unlock(&socket->sender.mutex);
         break;
     case OPCODE_CLOSE:
+        socket->closed_by_peer = true;
         /* The answer carries the code that came (section 5.5.1). */
         pthread_mutex_lock(&socket->sender.mutex);
         web_socket_begin_close(connection, message->data, message->size < 2 ? 0 : 2);
@@ -193,12 +228,41 @@ static void handle_message(struct connection *connection, const struct message *
         web_socket_close(connection, CLOSE_NORMAL, "");
 }
 
+/* A message has all the time that it wants again: it has ended, or the program is behind and its rest is not read. */
+static void stop_clock(struct web_socket *socket)
+{
+    if (socket->begun_at == 0)
+        return;
+    socket->begun_at = 0;
+    atomic_store_explicit(&socket->message_until, 0, memory_order_relaxed);
+}
+
+/* Say until when what has begun to arrive, be it a header, is waited for. A client could send it byte by byte for
+ * ever, and its connection would count neither as idle nor as gone. */
+static void run_clock(struct connection *connection, size_t received)
+{
+    struct web_socket *socket = &connection->web_socket;
+    int timeout = web_sockets_of(connection)->limits.message_timeout;
+
+    if (timeout == 0 || receiver_is_at_rest(&socket->receiver))
+        return;
+    socket->begun_size += received;
+    if (socket->begun_at == 0) {
+        socket->begun_at = clock_now();
+        socket->begun_size = 0;
+    }
+    atomic_store_explicit(&socket->message_until,
+                          socket->begun_at + timeout + (int64_t)(socket->begun_size * 1000 / LEAST_PACE),
+                          memory_order_relaxed);
+}
+
 /* Turn bytes into callbacks. Behind a Close frame, they are dropped. */
 static void consume(struct connection *connection, struct bytes bytes)
 {
     struct web_socket *socket = &connection->web_socket;
     struct message message;
     struct receive_error error;
+    size_t size = bytes.size;
     bool corked = false;
 
     while (!socket->ended && !socket->holds_close) {
@@ -206,13 +270,15 @@ static void consume(struct connection *connection, struct bytes bytes)
 
         if (received == RECEIVED_NOTHING)
             break;
+        if (receiver_is_at_rest(&socket->receiver))
+            stop_clock(socket);
         if (received == RECEIVED_ERROR) {
             web_socket_close(connection, error.code, error.reason);
             end(connection);
             break;
         }
-        /* Answers to messages that came together leave together. */
-        if (!corked && bytes.size > 0 && receiver_has_frame(&socket->receiver, &bytes)) {
+        /* Answers to messages that came together leave together. Mail is answered elsewhere. */
+        if (!corked && socket->route->queue_loop == NULL && bytes.size > 0 && receiver_has_frame(&socket->receiver, &bytes)) {
             corked = true;
             set_cork(socket, true);
         }
@@ -226,6 +292,7 @@ static void consume(struct connection *connection, struct bytes bytes)
     }
     if (corked)
         set_cork(socket, false);
+    run_clock(connection, size);
 }
 
 /* Read until nothing is left, for a while; true when there may be more. */
@@ -237,8 +304,10 @@ static bool read_input(struct connection *connection, bool to_end)
     int i;
 
     for (i = 0; i < READS_IN_A_ROW && !socket->peer_ended; i++) {
-        if (events_has_much_mail(connection))
+        if (events_has_much_mail(connection)) {
+            stop_clock(socket);
             return false;
+        }
         if (socket->sender.transport.tls != NULL) {
             pthread_mutex_lock(&socket->sender.mutex); /* a TLS object serves one thread at a time */
             count = transport_read(&socket->sender.transport, buffer, sizeof buffer);
@@ -266,7 +335,7 @@ static bool read_input(struct connection *connection, bool to_end)
 static bool process(struct connection *connection, unsigned work)
 {
     struct web_socket *socket = &connection->web_socket;
-    bool lost, drained;
+    bool lost, drained, waits;
 
     if (!socket->announced) {
         announce(connection);
@@ -283,7 +352,7 @@ static bool process(struct connection *connection, unsigned work)
     }
 
     pthread_mutex_lock(&socket->sender.mutex);
-    if (work & WORK_WRITE)
+    if (work & (WORK_WRITE | WORK_FLUSH))
         sender_flush(&socket->sender);
     lost = socket->sender.lost || atomic_load(&socket->expired);
     pthread_mutex_unlock(&socket->sender.mutex);
@@ -294,11 +363,12 @@ static bool process(struct connection *connection, unsigned work)
 
     /* The closing handshake is over, or failed. The server ends the stream first and waits for the
      * client to do so (section 7.1.1), lest a reset overtake the Close frame. A client that has ended
-     * its side already may still read. */
+     * its side already may still read. So as a client, wait for the server, unless it has broken the rules. */
     pthread_mutex_lock(&socket->sender.mutex);
     lost = socket->sender.lost || atomic_load(&socket->expired);
     drained = sender_queued(&socket->sender) == 0;
-    if (drained && !socket->sender.output_ended && !lost) {
+    waits = socket->sender.masks && socket->closed_by_peer && !socket->peer_ended;
+    if (drained && !socket->sender.output_ended && !lost && !waits) {
         socket->sender.output_ended = true;
         transport_end(&socket->sender.transport);
     }
@@ -306,12 +376,22 @@ static bool process(struct connection *connection, unsigned work)
     return (lost || (socket->peer_ended && drained)) && !events_has_mail(connection);
 }
 
+/* Whether the end of a connection of a polled loop is for a thread of the server. The callbacks that
+ * it calls may wait for the polling thread, which must not wait for itself. */
+static bool ends_elsewhere(const struct connection *connection)
+{
+    const ah_callbacks *callbacks = &connection->server->callbacks;
+
+    return connection->web_socket.route->queue_loop != NULL &&
+           (callbacks->end_request != NULL || callbacks->connection_close != NULL || callbacks->connection_closed != NULL);
+}
+
 static void finish(struct connection *connection)
 {
     struct web_sockets *sockets = web_sockets_of(connection);
     struct web_socket *socket = &connection->web_socket;
 
-    loop_remove(sockets->loop, socket->sender.transport.socket);
+    loop_remove(socket->loop, socket->sender.transport.socket);
     pthread_mutex_lock(&sockets->mutex);
     if (socket->previous != NULL)
         socket->previous->web_socket.next = socket->next;
@@ -324,38 +404,37 @@ static void finish(struct connection *connection)
     groups_leave_all(&sockets->groups, connection);
     connection_end(connection);
 
-    /* Last of all: whoever waits for the count may free the server then. */
-    pthread_mutex_lock(&sockets->mutex);
-    sockets->count--;
-    pthread_cond_broadcast(&sockets->ended);
-    pthread_mutex_unlock(&sockets->mutex);
+    web_sockets_leave(sockets); /* last of all: whoever waits for that may free the server then */
 }
 
-/* The loop's handlers */
+/* The handlers of loops */
 
-void web_socket_ready(void *handle, uint32_t events)
+/* Own the connection until no work is left; with a pin, which is given up. True when the connection is
+ * at its end: it is still marked as busy then, so that nobody else begins anything. */
+static bool work_through(struct connection *connection, uint32_t events)
 {
-    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
-    unsigned work = WORK_BUSY, expected;
+    unsigned work = WORK_BUSY, before, expected;
     bool ended;
 
-    if (connection == NULL)
-        return; /* an event that was on its way when the connection ended */
-    if (events == 0 || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+    if (events == 0 && atomic_exchange(&connection->web_socket.scheduled, false))
+        work |= WORK_READ | WORK_WRITE | WORK_END;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         work |= WORK_READ | WORK_END;
     if (events & EPOLLIN)
         work |= WORK_READ;
-    if (events == 0 || (events & EPOLLOUT))
+    if (events & EPOLLOUT)
         work |= WORK_WRITE;
     /* TLS may want to write in order to read, and the other way round. */
     if (connection->web_socket.sender.transport.tls != NULL)
         work |= WORK_READ | WORK_WRITE;
-    if (atomic_fetch_or(&connection->web_socket.work, work) & WORK_BUSY) {
-        /* Its owner will see the work. */
-        if (work & WORK_WRITE)
+    before = atomic_fetch_or(&connection->web_socket.work, work);
+    if (before & WORK_BUSY) {
+        /* Its owner will see the work; but it may be in a callback for long, and what can be sent is. */
+        atomic_fetch_and(&connection->web_socket.work, ~(unsigned)WORK_FLUSH);
+        if ((work & WORK_WRITE) || (before & WORK_FLUSH))
             flush_for_owner(connection);
-        handle_unpin(handle);
-        return;
+        handle_unpin(connection->handle);
+        return false;
     }
     atomic_store_explicit(&connection->web_socket.overdue, false, memory_order_relaxed);
     do {
@@ -363,9 +442,33 @@ void web_socket_ready(void *handle, uint32_t events)
         ended = process(connection, work);
         expected = WORK_BUSY;
     } while (!ended && !atomic_compare_exchange_strong(&connection->web_socket.work, &expected, 0));
-    handle_unpin(handle);
-    /* Still marked as busy, so that nobody else begins anything. */
-    if (ended)
+    handle_unpin(connection->handle);
+    return ended;
+}
+
+void web_socket_ready(void *handle, uint32_t events)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+
+    if (connection == NULL)
+        return; /* an event that was on its way when the connection ended */
+    if (connection->web_socket.route->queue_loop != NULL) {
+        /* Woken by web_socket_ready_polled, once and last of all. */
+        handle_unpin(handle);
+        finish(connection);
+    } else if (work_through(connection, events)) {
+        finish(connection);
+    }
+}
+
+void web_socket_ready_polled(void *handle, uint32_t events)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+
+    if (connection == NULL || !work_through(connection, events))
+        return;
+    /* Without memory for that, the polled loop's standby ends the wait. */
+    if (!ends_elsewhere(connection) || !loop_wake(web_sockets_of(connection)->loop, handle))
         finish(connection);
 }
 
@@ -381,6 +484,53 @@ void web_socket_overdue(void *handle)
     handle_unpin(handle);
 }
 
+bool web_socket_keep_early(struct web_socket *socket, const void *bytes, size_t size)
+{
+    if (size == 0)
+        return true;
+    socket->early = malloc(size);
+    if (socket->early == NULL)
+        return false;
+    memcpy(socket->early, bytes, size);
+    socket->early_size = size;
+    return true;
+}
+
+void web_socket_begin(struct connection *connection, int descriptor, SSL *tls, const void *first, size_t size)
+{
+    struct web_sockets *sockets = web_sockets_of(connection);
+    struct web_socket *socket = &connection->web_socket;
+
+    socket->loop = socket->route->queue_loop != NULL ? socket->route->queue_loop : sockets->loop;
+    socket->receiver.max_message_size = sockets->limits.max_message_size;
+    socket->receiver.inflater = socket->inflater;
+    statistics_add(&sockets->statistics, OPENED, 1);
+    statistics_add(&sockets->statistics, OPEN_NOW, 1);
+    transport_open(&socket->sender.transport, descriptor, tls);
+    atomic_store(&socket->received_at, clock_now());
+
+    /* In the list before it is open: whoever knows the handle may write then, and a failed write ends it. */
+    pthread_mutex_lock(&sockets->mutex);
+    socket->next = sockets->first;
+    if (socket->next != NULL)
+        socket->next->web_socket.previous = connection;
+    sockets->first = connection;
+
+    pthread_mutex_lock(&socket->sender.mutex);
+    socket->sender.state = SENDER_OPEN;
+    if (size > 0 && !sender_append(&socket->sender, first, size))
+        socket->sender.lost = true;
+    sender_flush(&socket->sender);
+    pthread_mutex_unlock(&socket->sender.mutex);
+
+    if (sockets->stopping)
+        web_socket_say_goodbye(connection);
+    /* From here on the loop has it: the socket can be written to, which is its first event. */
+    if (!loop_add(socket->loop, descriptor, connection->handle))
+        web_socket_expire(connection);
+    pthread_mutex_unlock(&sockets->mutex);
+}
+
 void web_socket_init(struct web_socket *socket)
 {
     sender_init(&socket->sender);
@@ -392,4 +542,8 @@ void web_socket_free(struct web_socket *socket)
     receiver_free(&socket->receiver);
     inflater_free(socket->inflater);
     free(socket->early);
+    if (socket->own_route != NULL)
+        route_free(socket->own_route);
+    free(socket->answer.subprotocol);
+    free(socket->answer.headers);
 }

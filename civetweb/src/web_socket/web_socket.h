@@ -21,6 +21,7 @@
 #include "sender.h"
 
 struct connection;
+struct loop;
 
 /* What is to be done for a connection, and whether somebody is at it. */
 enum work {
@@ -28,24 +29,40 @@ enum work {
     WORK_READ = 2,  /* the socket may have bytes */
     WORK_WRITE = 4, /* the socket may take bytes */
     WORK_END = 8,   /* the peer may have sent its last byte: read until that shows */
+    WORK_FLUSH = 16, /* frames have been gathered: nothing but sending them; a wake-up is on its way for it */
+};
+
+/* What the connect callback has said about the answer 101. The worker's, and while it waits for the
+ * callback that one's. */
+struct web_socket_answer {
+    bool open;         /* the callback is being asked */
+    char *subprotocol; /* instead of the one that the route's list gives; or null */
+    char *headers;     /* more lines, each with its end; or null */
 };
 
 struct web_socket {
     const struct web_socket_route *route;
-    const char *subprotocol; /* the agreed one, a string of the route; or null */
+    struct web_socket_route *own_route; /* the same one, if it is for this connection alone: a client's */
+    struct loop *loop; /* that has the socket: the server's, or that of the queue for which there is mail */
+    const char *subprotocol; /* the agreed one, a string of the route or of the answer; or null */
+    struct web_socket_answer answer;
     struct connection *previous, *next; /* in web_sockets.first, under its mutex */
     struct membership membership; /* under the lock of web_sockets.groups */
     atomic_uint work;
+    atomic_bool scheduled; /* a wake-up is on its way at which all is to be looked at, not WORK_FLUSH alone */
 
     /* The owner's. */
     struct receiver receiver;
     struct inflater *inflater;
     uint8_t *early; /* what the client sent together with its request */
     size_t early_size;
+    int64_t begun_at;   /* when what the receiver is amid began to arrive, by clock_now(); 0: it is at rest */
+    uint64_t begun_size; /* bytes that have come since */
     bool announced; /* the ready callback has run */
     bool peer_ended;
     bool holds_close; /* a Close frame has come, and messages before it have not been answered */
     struct message held_close;
+    bool closed_by_peer; /* a Close frame has come */
     bool ended; /* the close callback has begun; to other threads, sender.state says so */
 
     struct sender sender;
@@ -54,6 +71,7 @@ struct web_socket {
     /* Anybody's: milliseconds of clock_now(). */
     _Atomic int64_t received_at; /* the last bytes */
     _Atomic int64_t pinged_at;   /* the ping that waits for an answer; 0: none does */
+    _Atomic int64_t message_until; /* when a message that has begun has taken too long; 0: none has */
     _Atomic int64_t close_until; /* when a closing handshake is given up; 0: none has begun */
     atomic_bool expired;         /* given up, out of time for instance */
     atomic_bool overdue;         /* the owner is in a callback that blocks: nothing is put off for it */
@@ -74,18 +92,36 @@ bool web_socket_open(struct connection *connection, const struct web_socket_rout
 void web_socket_init(struct web_socket *socket);
 void web_socket_free(struct web_socket *socket);
 
+/* Keep a copy of bytes that have come behind the handshake. False: out of memory. */
+bool web_socket_keep_early(struct web_socket *socket, const void *bytes, size_t size);
+
+/* Begin a WebSocket that has its route, its place among the others (web_sockets_enter) and what it
+ * needs for compression: it takes over the socket (and its TLS), sends the `first` bytes, and lives on the
+ * loop from then on. What `connection` points to is not the caller's any more. */
+void web_socket_begin(struct connection *connection, int descriptor, SSL *tls, const void *first, size_t size);
+
 /* Send a Close frame, unless one has been sent: with the sender's mutex, and without it. */
 void web_socket_begin_close(struct connection *connection, const void *payload, size_t size);
 void web_socket_close(struct connection *connection, enum close_code code, const char *reason);
 
+/* Close it because its server or client is being stopped. */
+void web_socket_say_goodbye(struct connection *connection);
+
 /* Have the owner look at the connection soon. */
 void web_socket_schedule(struct connection *connection);
+
+/* Have the loop send what is queued when it has handled what it has at hand. False: out of memory. */
+bool web_socket_schedule_flush(struct connection *connection);
 
 /* Give the connection up: it ends without a closing handshake. */
 void web_socket_expire(struct connection *connection);
 
-/* The loop's handlers (loop.h). */
+/* Send what was gathered, and gather nothing more. */
+void web_socket_uncork(struct connection *connection);
+
+/* The handlers of the server's loop (loop.h), and that of a polled one. */
 void web_socket_ready(void *handle, uint32_t events);
 void web_socket_overdue(void *handle);
+void web_socket_ready_polled(void *handle, uint32_t events);
 
 #endif

@@ -30,8 +30,12 @@ COMMENT_LENGTH = 100
 # The runtime's object behind each handle, and the handle's kind in its table.
 _HANDLES = {
     "Context": ("struct server", "HANDLE_CONTEXT"),
+    "Client": ("struct client", "HANDLE_CLIENT"),
     "Connection": ("struct connection", "HANDLE_CONNECTION"),
 }
+
+# What the runtime gets as a size_t, whatever its width.
+_SIZES = {Role.LENGTH, Role.OUTPUT_SIZE, Role.TEXT_SIZE}
 
 _THREADS = {
     "worker": "one of the server's threads; calls for one connection never overlap",
@@ -144,10 +148,10 @@ def checks(function: Function) -> list[str]:
     expressions = []
     for parameter in function.parameters:
         name, c = f'"{parameter.name.alusus}"', parameter.name.c
-        if parameter.role in {Role.LENGTH, Role.OUTPUT_SIZE}:
+        if parameter.role in _SIZES:
             if parameter.type.signed:
                 expressions.append(f"check_length({name}, {c})")
-        elif parameter.role in {Role.DATA, Role.OUTPUT}:
+        elif parameter.role in {Role.DATA, Role.OUTPUT, Role.TEXT}:
             length = lengths[parameter.partner].name.c
             expressions.append(f"check_data({name}, {c}, (uint64_t){length})")
         elif _must_be_given(parameter):
@@ -175,7 +179,7 @@ def forwarded(function: Function) -> str:
     for parameter in function.parameters:
         if parameter is resolved:
             arguments.append("pinned")
-        elif parameter.role in {Role.LENGTH, Role.OUTPUT_SIZE} and parameter.type.c != "size_t {}":
+        elif parameter.role in _SIZES and parameter.type.c != "size_t {}":
             arguments.append(f"(size_t){parameter.name.c}")
         else:
             arguments.append(parameter.name.c)
@@ -197,7 +201,7 @@ def _runtime_prototype(function: Function) -> str:
     for parameter in function.parameters:
         if parameter is resolved:
             declarations.append(f"{_HANDLES[parameter.type.target][0]} *{parameter.name.c}")
-        elif parameter.role in {Role.LENGTH, Role.OUTPUT_SIZE}:
+        elif parameter.role in _SIZES:
             declarations.append(f"size_t {parameter.name.c}")
         else:
             declarations.append(parameter.type.declare(parameter.name.c))

@@ -407,7 +407,7 @@ class _Page:
             return self._words.none
         if any(p.nullable or p.role is Role.USER_DATA for p in parameters):
             return self._words.yes
-        if any(p.role in {Role.DATA, Role.OUTPUT} for p in parameters):
+        if any(p.role in {Role.DATA, Role.OUTPUT, Role.TEXT} for p in parameters):
             return self._words.when_empty
         return self._words.no
 
@@ -418,7 +418,7 @@ class _Page:
             return words.lifetimes[parameter.lifetime]
         if parameter.role is Role.USER_DATA:
             return words.of_program
-        if parameter.role is Role.OUTPUT:
+        if parameter.role in {Role.OUTPUT, Role.TEXT}:
             return words.lifetimes["call"]
         if isinstance(use.owner, Callback):
             passing = parameter.type.kind in _POINTERS - {Kind.HANDLE}

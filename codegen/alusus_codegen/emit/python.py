@@ -42,9 +42,14 @@ ERRORS = {
     "AH_ERROR_NO_MEMORY": "NoMemoryError",
     "AH_ERROR_SYSTEM": "HttpError",
     "AH_ERROR_QUEUE_FULL": "QueueFullError",
+    "AH_ERROR_TOO_LARGE": "TooLargeError",
+    "AH_ERROR_MALFORMED": "MalformedError",
+    "AH_ERROR_CONNECT_FAILED": "ConnectFailedError",
+    "AH_ERROR_TIMED_OUT": "TimedOutError",
 }
 
-_STOP = "ah_stop_server"  # what the driver calls when a context is consumed
+# What ends the handles whose events the driver answers; what returns such a handle starts it.
+_STOPS = {"Context": "ah_stop_server", "Client": "ah_stop_client"}
 
 _THREADS = {
     "worker": "It runs on a thread of this package; calls for one connection never overlap.",
@@ -59,10 +64,11 @@ _USER_DATA = (
 )
 _GIVEN_USER_DATA = "The object that was given together with the callable."
 _SERVER_USER_DATA = "What `startServer` was given as user data."
-_PAIRS = "A mapping of names to values, or names and values by turns; None for no options."
+_PAIRS = "A mapping of names to values, or names and values by turns; None for none."
 _DATA = "A str is sent as UTF-8."
 _FORMAT = "The `%` operator of str puts them in; `%%` stands for a percent sign."
 _RECEIVED = "the bytes. Their length:"
+_TEXT = "the text; None when there is none."
 
 
 def emit(api: Api) -> dict[str, str]:
@@ -325,7 +331,8 @@ class _View:
             f"{INDENT}for bound in _overloads.bindings(args, kwargs, {shapes}):",
             f"{INDENT * 2}match bound:",
         ]
-        for signature in group.signatures:
+        # A pattern of few names matches a binding of more: those of many come first.
+        for signature in sorted(group.signatures, key=lambda s: -len(s.arguments)):
             patterns = [f'"{a.name}": {_pattern(a)}' for a in signature.arguments]
             lines += layout("case {", patterns, "}:", 3)
             given = {a.name for a in signature.arguments}
@@ -346,12 +353,15 @@ class _View:
                 pack = signature.serves.pack
                 arguments["*args"] = f"{text.members.get(pack, '')} {_FORMAT}".strip()
         result = _result_text(group.signatures[0], text)
+        # What is said of the arrays and lengths of C cannot happen here.
+        size = pythonic.listed(group.functions[0])
+        errors = "; ".join(c for c in text.errors.split("; ") if not size or size.partner not in c)
         return self._docstrings.write(
             text.body,
             _parts(
                 Args=tuple(arguments.items()),
                 Returns=(("", result),) if result else (),
-                Raises=tuple(_raises(text.errors)),
+                Raises=tuple(_raises(errors)),
             ),
         )
 
@@ -359,18 +369,22 @@ class _View:
         """The statements of a function that calls the exported function it stands for."""
         function = signature.serves
         consumed = [p for p in function.parameters if p.consumed]
-        if consumed:
-            assert function.symbol == _STOP, f"the driver knows nothing of {function.symbol}"
-            return [f"{INDENT}_driver.stop({_passed(consumed[0])})"]
+        if pythonic.listed(function):
+            return _listed(function, self._structures)
+        if consumed and function.symbol == _STOPS.get(consumed[0].type.target):
+            return [f"{INDENT}_driver.stop({_passed(consumed[0])}, lib.{function.symbol})"]
         before = list(_prepared(function))
         tables = [p for p in function.parameters if p.type.kind is Kind.STRUCTURE]
         handlers = [p for p in function.parameters if p.type.kind is Kind.CALLBACK]
-        if not tables and not handlers:
+        starts = function.returns.target in _STOPS
+        if not tables and not handlers and not starts:
             return [*before, *_returned(signature, self._arguments(function, ""))]
 
         events = [self._events[p.type.python] for p in handlers]
         assert len(set(events)) == len(events), f"{function.symbol} takes two callbacks of one type"
-        user_data = next(p.name.python for p in function.parameters if p.role is Role.USER_DATA)
+        user_data = next(
+            (p.name.python for p in function.parameters if p.role is Role.USER_DATA), "None"
+        )
         if tables:
             (table,) = (p.name.python for p in tables)
             given = [f"_driver.members({table}, _{tables[0].type.target.upper()})", user_data]
@@ -379,22 +393,26 @@ class _View:
                 f"_on_{event}: {p.name.python}" for event, p in zip(events, handlers, strict=True)
             ]
             given = ["\n".join(layout("{", pairs, "}", 2)).strip(), user_data]
-        if function.returns.kind is Kind.HANDLE:
+        if starts:
+            given.append(f"lib.{_STOPS[function.returns.target]}")
             return [
                 *before,
                 *layout("with _driver.starting(", given, ") as server:", 1),
                 *layout(
-                    f"context = lib.{function.symbol}(",
+                    f"started = lib.{function.symbol}(",
                     self._arguments(function, "server.handlers"),
                     ")",
                     2,
                 ),
-                f"{INDENT * 2}return {function.returns.python}(server.bind(context))",
+                f"{INDENT * 2}return {function.returns.python}(server.bind(started))",
             ]
         context = next(p for p in function.parameters if p.type.kind is Kind.HANDLE)
+        # Handlers that go with one connection are let go of at its end.
+        manager = "connecting" if function.returns.kind is Kind.HANDLE else "registering"
+        head = f"with _driver.{manager}("
         return [
             *before,
-            *layout("with _driver.registering(", [_passed(context), *given], ") as handlers:", 1),
+            *layout(head, [_passed(context), *given], ") as handlers:", 1),
             *_returned(signature, self._arguments(function, "handlers"), 2),
         ]
 
@@ -417,7 +435,9 @@ class _View:
                     # Behind a list of strings stands a null, which does not count.
                     rest = " - 1" if data.type.kind is Kind.STRINGS else ""
                     values.append(f"len({data.name.python}){rest}")
-                case Parameter(role=Role.DATA | Role.OUTPUT | Role.OUTPUT_SIZE):
+                case Parameter(role=Role.TEXT_SIZE):
+                    values.append(f"len({_partner(function, parameter).name.python})")
+                case Parameter(role=Role.DATA | Role.OUTPUT | Role.OUTPUT_SIZE | Role.TEXT):
                     values.append(parameter.name.python)
                 case Parameter(role=Role.FORMAT):
                     values += ['b"%s"', f"_marshal.formatted({parameter.name.python}, args)"]
@@ -522,10 +542,19 @@ def _prepared(function: Function) -> Iterator[str]:
             case Parameter(role=Role.DATA, type=Type(kind=Kind.STRINGS)):
                 yield f"{INDENT}{name} = {_passed(parameter)}"
             case Parameter(role=Role.DATA):
-                yield f'{INDENT}{name} = _marshal.contents({name}, "{name}")'
+                contents = "optional_contents" if parameter.nullable else "contents"
+                yield f'{INDENT}{name} = _marshal.{contents}({name}, "{name}")'
             case Parameter(role=Role.OUTPUT):
                 size = _partner(function, parameter)
                 yield f'{INDENT}{name} = _marshal.buffer({size.name.python}, "{size.name.python}")'
+            case Parameter(role=Role.TEXT):
+                texts = (Role.DATA, Role.VALUE)
+                given = [
+                    p.name.python
+                    for p in function.parameters
+                    if p.role in texts and p.type.kind is Kind.STRING
+                ]
+                yield f"{INDENT}{name} = _marshal.text_buffer({', '.join(given)})"
 
 
 def _passed(parameter: Parameter) -> str:
@@ -538,13 +567,27 @@ def _passed(parameter: Parameter) -> str:
             encode = "encode_optional" if parameter.nullable else "encode"
             return f'_marshal.{encode}({name}, "{name}")'
         case Kind.STRINGS:
-            kind = "pairs" if parameter.name.alusus == pythonic.PAIRS_NAME else "strings"
+            kind = "pairs" if parameter.name.alusus in pythonic.PAIRS_NAMES else "strings"
             return f'_marshal.{kind}({name}, "{name}")'
         case Kind.POINTER:
             return f"_marshal.pointer({name})"
         case Kind.INTEGER | Kind.FLOAT | Kind.BOOLEAN:
             return name
     raise AssertionError(f"Python cannot pass {parameter.type.notation}, for {name}")
+
+
+def _listed(function: Function, structures: Mapping[str, Structure]) -> list[str]:
+    """The body of a function that C has fill an array of structures."""
+    *given, output, size = function.parameters
+    assert (output.role, size.role) == (Role.OUTPUT, Role.OUTPUT_SIZE), (
+        f"{function.symbol}: the array and its capacity have to be the last parameters"
+    )
+    structure = structures[output.type.target].name
+    arguments = [f'"{structure.c}"', f"lib.{function.symbol}", *(_passed(p) for p in given)]
+    return [
+        *layout("found = _marshal.filled(", arguments, ")", 1),
+        f"{INDENT}return [{structure.python}._from_c(c) for c in found]",
+    ]
 
 
 def _returned(signature: Signature, arguments: list[str], indent: int = 1) -> list[str]:
@@ -555,15 +598,27 @@ def _returned(signature: Signature, arguments: list[str], indent: int = 1) -> li
     if function.returns.kind is Kind.VOID:
         return [*layout(call, arguments, ")", indent), f"{margin}_marshal.check()"]
     output = [p.name.python for p in function.parameters if p.role is Role.OUTPUT]
+    text = [p.name.python for p in function.parameters if p.role is Role.TEXT]
     match function.returns.kind:
         case Kind.INTEGER if output:
             result = f"_marshal.copied({output[0]}, _marshal.checked(result))"
+        case Kind.INTEGER if text:
+            result = f"_marshal.checked_buffer({text[0]}, result)"
         case Kind.INTEGER:
             result = "_marshal.checked(result)"
         case Kind.STRING if function.result_nullable:
             result = "_marshal.checked_text(result)"
+        case Kind.STRING:
+            result = "_marshal.decode(_marshal.checked_pointer(result))"
+        case Kind.STRUCTURE if function.result_nullable:
+            made = f"{function.returns.python}._from_c(result)"
+            result = f"{made} if _marshal.checked_optional(result) else None"
         case Kind.STRUCTURE:
             result = f"{function.returns.python}._from_c(_marshal.checked_pointer(result))"
+        case Kind.HANDLE:
+            result = f"{function.returns.python}(_marshal.checked_pointer(result))"
+        case Kind.POINTER:
+            result = "_driver.user_data(_marshal.checked_user_data(result))"
         case _:
             raise AssertionError(
                 f"Python cannot return {function.returns.notation}, of {function.symbol}"
@@ -620,6 +675,11 @@ def _argument_text(argument: Argument, text: Documentation) -> str:
 def _result_text(signature: Signature, text: Documentation) -> str:
     """The result without what Python raises in place of a value that says "failed"."""
     function = signature.serves
+    output = pythonic.listed(function)
+    if output is not None:
+        return text.members[output.name.alusus].replace("; as many as `capacity` allows", "")
+    if any(p.role is Role.TEXT for p in function.parameters):
+        return _TEXT
     failed = {"-1": "-1 ", "NULL": "null "}.get(function.failure, "")
     clauses = [
         clause

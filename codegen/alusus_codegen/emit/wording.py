@@ -186,3 +186,51 @@ WORDINGS = {
         alternative=" أو ",
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageWording:
+    """The words of the page about CivetWeb's functions."""
+
+    rtl: bool
+    title: str
+    other_page: str
+    introduction: str
+    function: str
+    counterpart: str
+    none_title: str
+    reason: str
+    comma: str
+
+
+COVERAGE: Mapping[str, CoverageWording] = {
+    "en": CoverageWording(
+        rtl=False,
+        title="What stands for each function of CivetWeb",
+        other_page="[بالعربية](coverage.ar.md)",
+        introduction=(
+            "Who knows CivetWeb finds here where its functions are: every public function of "
+            "`civetweb.h`, with the name\nthat Alusus has for it. The reference gives the names in "
+            "C and Python."
+        ),
+        function="CivetWeb",
+        counterpart="here",
+        none_title="Functions that have no counterpart",
+        reason="why",
+        comma=", ",
+    ),
+    "ar": CoverageWording(
+        rtl=True,
+        title="ما يقوم مقام كل دالة من دوال CivetWeb",
+        other_page="[In English](coverage.md)",
+        introduction=(
+            "من يعرف CivetWeb يجد هنا أين دوالها: كل دالة عامة في `civetweb.h` والاسم الذي لها في "
+            "الأسس.\nوفي المرجع الأسماء في سي وبايثون."
+        ),
+        function="CivetWeb",
+        counterpart="هنا",
+        none_title="دوال لا مقابل لها",
+        reason="السبب",
+        comma="، ",
+    ),
+}

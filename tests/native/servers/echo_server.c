@@ -7,6 +7,7 @@
  * /subprotocols   the same, with subprotocols: v2.chat before v1.chat
  * /refuse         its connect callback refuses everybody
  * /do             obeys the texts that it gets, see obey()
+ * /forbidden      over HTTP, the status 403; all else over HTTP, "ok"
  *
  * The callbacks of a connection are printed if its URI has a query string, each line beginning with it. On
  * standard input, "stop" stops the server and prints what is left of it, "start" starts it again; an empty line
@@ -37,6 +38,8 @@
 
 static int32_t on_request(ah_connection *connection)
 {
+    if (strcmp(ah_get_request_info(connection)->local_uri, "/forbidden") == 0)
+        return 403; /* for the library to answer */
     ah_print(connection, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     return 200;
 }

@@ -17,6 +17,10 @@ typedef enum ah_error_code {
     AH_ERROR_NO_MEMORY,
     AH_ERROR_SYSTEM,
     AH_ERROR_QUEUE_FULL,
+    AH_ERROR_TOO_LARGE,
+    AH_ERROR_MALFORMED,
+    AH_ERROR_CONNECT_FAILED,
+    AH_ERROR_TIMED_OUT,
     ...
 } ah_error_code;
 
@@ -47,6 +51,9 @@ int32_t ah_read_data(ah_connection *connection, void *buffer, int32_t buffer_siz
 int32_t ah_write_data(ah_connection *connection, const char *data, int32_t data_len);
 int32_t ah_print_text(ah_connection *connection, const char *format, ...);
 const char *ah_find_name(ah_connection *connection, const char *const *names);
+int32_t ah_decode_name(const char *data, int32_t data_len, const char *name, char *out, uint64_t out_size);
+const ah_header *ah_find_header(ah_connection *connection);
+const char *ah_name_of(int32_t number);
 void ah_stop_server(ah_context *context);
 int32_t ah_last_error_code(void);
 const char *ah_version(void);
@@ -60,6 +67,7 @@ uint64_t ah_contract_entry(int32_t index);
 typedef enum ah_event_kind {
     AH_EVENT_MESSAGE,
     AH_EVENT_CLOSED,
+    AH_EVENT_EXCHANGE,
     ...
 } ah_event_kind;
 
@@ -77,13 +85,45 @@ typedef struct ah_event {
         struct {
             ah_connection *connection;
         } closed;
+        struct {
+            ah_connection *connection;
+            uint64_t exchange;
+            int32_t what;
+            int32_t flags;
+            const char *data;
+            size_t data_len;
+            size_t head_size;
+        } exchange;
     } arguments;
 } ah_event;
 
 ah_event_queue *ah_open_event_queue(void);
 void *ah_event_receiver(ah_event_queue *queue, uint64_t receiver);
-int32_t ah_next_event(ah_event_queue *queue, int32_t timeout_ms, ah_event *event);
-int32_t ah_answer_event(ah_event_queue *queue, uint64_t id, int32_t result);
+#define AH_EVENT_COPIED ...
+int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_event *events, int32_t capacity,
+                       void *memory, size_t memory_size);
+int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
+int32_t ah_event_queue_descriptor(ah_event_queue *queue);
 void ah_close_event_queue(ah_event_queue *queue);
 int32_t ah_post_message(ah_connection *connection, const char *data, size_t data_len, void *user_data);
 void ah_post_closed(ah_connection *connection);
+
+typedef enum ah_exchange_event {
+    AH_EXCHANGE_REQUEST,
+    AH_EXCHANGE_BODY,
+    AH_EXCHANGE_WRITTEN,
+    AH_EXCHANGE_GONE,
+    ...
+} ah_exchange_event;
+
+typedef enum ah_exchange_flags {
+    AH_EXCHANGE_KEEPS_ALIVE,
+    AH_EXCHANGE_MORE_BODY,
+    AH_EXCHANGE_EXPECTS_CONTINUE,
+    ...
+} ah_exchange_flags;
+
+int32_t ah_post_exchange(ah_connection *connection);
+int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, const char *data, size_t size, int32_t status);
+int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
+int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);

@@ -4,7 +4,7 @@
 PACKAGE_VERSION = "1.2.3"
 
 VERSION = 1
-CHECKSUM = 0x27113E274C2CFB34
+CHECKSUM = 0x888B29AF7302C660
 
 DECLARATIONS = {
     "AH_LIMIT": 0x7EC6E36C1549904F,
@@ -13,9 +13,12 @@ DECLARATIONS = {
     "ah_connection": 0xC566ADF42638444E,
     "ah_context": 0x85B3A2899D28CB09,
     "ah_data_callback": 0x41249DB3F28A2458,
+    "ah_decode_name": 0x94DE490C36847DC6,
+    "ah_find_header": 0x0C789E2C6CCC78EE,
     "ah_find_name": 0xBA8D087C515D298B,
     "ah_header": 0x04716FEE2E552C8E,
     "ah_message_callback": 0xB8EC1DD8BA60465E,
+    "ah_name_of": 0x6D8FEA55230B8D67,
     "ah_print_text": 0x8C33CDAAC1556737,
     "ah_read_data": 0xE1454A43F1BC86B9,
     "ah_set_handler": 0xB66F99851C0030B9,

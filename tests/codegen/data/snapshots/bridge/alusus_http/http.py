@@ -29,7 +29,10 @@ __all__ = [
     "MessageCallback",
     "NativeCallback",
     "OutPointer",
+    "decode_name",
+    "find_header",
     "find_name",
+    "name_of",
     "print_text",
     "read_data",
     "set_handler",
@@ -259,10 +262,52 @@ def find_name(connection: Connection, names: Sequence[str]) -> str | None:
     return _marshal.checked_text(result)
 
 
+def decode_name(data: str | bytes | None, name: str) -> str | None:
+    """Fills a buffer with text.
+
+    Args:
+        data: Where the text is. A str is sent as UTF-8.
+        name: What to look for.
+
+    Returns:
+        The text; None when there is none.
+    """
+    data = _marshal.optional_contents(data, "data")
+    out = _marshal.text_buffer(data, name)
+    result = lib.ah_decode_name(data, len(data), _marshal.encode(name, "name"), out, len(out))
+    return _marshal.checked_buffer(out, result)
+
+
+def find_header(connection: Connection) -> Header | None:
+    """Finds a header, if there is one.
+
+    Args:
+        connection: Where.
+
+    Returns:
+        The header, or None.
+    """
+    result = lib.ah_find_header(_marshal.handle(connection, Connection, "connection"))
+    return Header._from_c(result) if _marshal.checked_optional(result) else None
+
+
+def name_of(number: int) -> str:
+    """Names a number.
+
+    Args:
+        number: The number.
+
+    Returns:
+        Its name.
+    """
+    result = lib.ah_name_of(number)
+    return _marshal.decode(_marshal.checked_pointer(result))
+
+
 def stop_server(context: Context) -> None:
     """Ends a server.
 
     Args:
         context: Which one.
     """
-    _driver.stop(_marshal.handle(context, Context, "context"))
+    _driver.stop(_marshal.handle(context, Context, "context"), lib.ah_stop_server)

@@ -3,7 +3,7 @@
 #include "contract.h"
 
 const int32_t contract_version = 1;
-const uint64_t contract_checksum = UINT64_C(0x27113e274c2cfb34);
+const uint64_t contract_checksum = UINT64_C(0x888b29af7302c660);
 const char contract_library_version[] = "1.2.3";
 
 const struct contract_entry contract_entries[] = {
@@ -13,9 +13,12 @@ const struct contract_entry contract_entries[] = {
     {"ah_connection", UINT64_C(0xc566adf42638444e)},
     {"ah_context", UINT64_C(0x85b3a2899d28cb09)},
     {"ah_data_callback", UINT64_C(0x41249db3f28a2458)},
+    {"ah_decode_name", UINT64_C(0x94de490c36847dc6)},
+    {"ah_find_header", UINT64_C(0x0c789e2c6ccc78ee)},
     {"ah_find_name", UINT64_C(0xba8d087c515d298b)},
     {"ah_header", UINT64_C(0x04716fee2e552c8e)},
     {"ah_message_callback", UINT64_C(0xb8ec1dd8ba60465e)},
+    {"ah_name_of", UINT64_C(0x6d8fea55230b8d67)},
     {"ah_print_text", UINT64_C(0x8c33cdaac1556737)},
     {"ah_read_data", UINT64_C(0xe1454a43f1bc86b9)},
     {"ah_set_handler", UINT64_C(0xb66f99851c0030b9)},

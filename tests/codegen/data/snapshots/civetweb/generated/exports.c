@@ -110,6 +110,37 @@ const char *ah_find_name(ah_connection *connection, const char *const *names)
     return result;
 }
 
+int32_t ah_decode_name(const char *data, int32_t data_len, const char *name, char *out, uint64_t out_size)
+{
+    error_clear();
+    if (!check_length("dataLen", data_len) ||
+        !check_data("data", data, (uint64_t)data_len) ||
+        !check_given("name", name != NULL) ||
+        !check_data("out", out, (uint64_t)out_size))
+        return -1;
+    return rt_decode_name(data, (size_t)data_len, name, out, (size_t)out_size);
+}
+
+const ah_header *ah_find_header(ah_connection *connection)
+{
+    struct connection *pinned;
+    const ah_header *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_find_header(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
+const char *ah_name_of(int32_t number)
+{
+    error_clear();
+    return rt_name_of(number);
+}
+
 void ah_stop_server(ah_context *context)
 {
     error_clear();

@@ -13,6 +13,7 @@
 #include "alusus_http/alusus_http_events.h"
 
 struct connection;
+struct client;
 struct server;
 
 void rt_set_handler(struct connection *connection, ah_data_callback handler, void *user_data);
@@ -21,6 +22,9 @@ int32_t rt_read_data(struct connection *connection, void *buffer, size_t buffer_
 int32_t rt_write_data(struct connection *connection, const char *data, size_t data_len);
 int32_t rt_print_text(struct connection *connection, const char *format, va_list args);
 const char *rt_find_name(struct connection *connection, const char *const *names);
+int32_t rt_decode_name(const char *data, size_t data_len, const char *name, char *out, size_t out_size);
+const ah_header *rt_find_header(struct connection *connection);
+const char *rt_name_of(int32_t number);
 void rt_stop_server(ah_context *context);
 
 /* Send the event to the queue of `receiver` (NULL: of the server whose callback this is) and wait for

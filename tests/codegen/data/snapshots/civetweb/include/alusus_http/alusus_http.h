@@ -48,7 +48,11 @@ typedef enum ah_error_code {
     AH_ERROR_WRONG_THREAD = 9,      /* not on this thread */
     AH_ERROR_NO_MEMORY = 10,
     AH_ERROR_SYSTEM = 11,           /* the operating system or TLS library refused */
-    AH_ERROR_QUEUE_FULL = 12        /* the client is too slow for what is sent to it */
+    AH_ERROR_QUEUE_FULL = 12,       /* the client is too slow for what is sent to it */
+    AH_ERROR_TOO_LARGE = 13,        /* a client's form exceeds a limit */
+    AH_ERROR_MALFORMED = 14,        /* what a client sent breaks the rules */
+    AH_ERROR_CONNECT_FAILED = 15,   /* no connection to another server could be opened */
+    AH_ERROR_TIMED_OUT = 16         /* another server has not answered in time */
 } ah_error_code;
 
 /*
@@ -190,6 +194,41 @@ AH_API int32_t ah_print_text(ah_connection *connection, const char *format, ...)
  * In Alusus: `func findName(connection: ptr[Connection], names: ptr[CharsPtr]): CharsPtr`
  */
 AH_API const char *ah_find_name(ah_connection *connection, const char *const *names);
+
+/*
+ * Fills a buffer with text.
+ *
+ * - data: where the text is.
+ * - data_len: its length in bytes.
+ * - name: what to look for.
+ * - out: where the text goes.
+ * - out_size: its size in bytes.
+ * - Returns: the length of the text; -1 when there is none.
+ *
+ * In Alusus: `func decodeName(data: CharsPtr, dataLen: Int, name: CharsPtr, out: CharsPtr, outSize:
+ * Word[64]): Int`
+ */
+AH_API int32_t ah_decode_name(const char *data, int32_t data_len, const char *name, char *out, uint64_t out_size);
+
+/*
+ * Finds a header, if there is one.
+ *
+ * - connection: where.
+ * - Returns: the header, or null.
+ *
+ * In Alusus: `func findHeader(connection: ptr[Connection]): ptr[Header]`
+ */
+AH_API const ah_header *ah_find_header(ah_connection *connection);
+
+/*
+ * Names a number.
+ *
+ * - number: the number.
+ * - Returns: its name.
+ *
+ * In Alusus: `func nameOf(number: Int): CharsPtr`
+ */
+AH_API const char *ah_name_of(int32_t number);
 
 /*
  * Ends a server.

@@ -4,12 +4,20 @@
  * Callbacks as events, for languages that foreign threads cannot call into.
  *
  * Such a program passes ah_post_... functions where callbacks go. What would have been a call then
- * waits in a queue: ah_next_event() takes it, the program looks at its arguments and
- * ah_answer_event() gives the result to the server's thread, which has waited for it.
+ * becomes an event in a queue: ah_next_events() takes it, the program looks at its arguments and
+ * ah_answer_events() gives the result.
  *
  * Which callable of the program is meant is the event's receiver: a number that the program has
  * chosen, and has passed as user data in the shape that ah_event_receiver() gives it. The callbacks
  * of ah_callbacks find it in the user data of ah_start_server().
+ *
+ * For most events, a thread of the server waits for the answer: give it at once. For those of open
+ * WebSockets (ready, message, close) nobody waits. They come in runs: what arrived together on one
+ * WebSocket stands together in the batch, in order, and the next run of that WebSocket comes when
+ * this one has been answered. So the unit that several threads of a program may share is the run.
+ *
+ * The sockets of these WebSockets are read by the thread in ah_next_events(). What a thread writes to
+ * WebSockets while it handles a batch is gathered, and sent when it comes for the next one.
  */
 #ifndef ALUSUS_HTTP_EVENTS_H
 #define ALUSUS_HTTP_EVENTS_H
@@ -26,14 +34,16 @@ typedef struct ah_event_queue ah_event_queue;
 /* Which callback an event stands for. */
 typedef enum ah_event_kind {
     AH_EVENT_MESSAGE = 1,
-    AH_EVENT_CLOSED = 2
+    AH_EVENT_CLOSED = 2,
+    AH_EVENT_EXCHANGE = 3
 } ah_event_kind;
 
 /*
- * One call. The pointers in it are valid until it is answered.
+ * One call. The pointers in it are valid until it is answered, except for the data of short messages
+ * (see ah_next_events).
  */
 typedef struct ah_event {
-    uint64_t id;         /* for ah_answer_event(); never used twice in a queue */
+    uint64_t id;         /* for ah_answer_events(); counts up, by one within a batch */
     int32_t kind;        /* an ah_event_kind: which member of `arguments` is set */
     uint64_t receiver;   /* the number given to ah_event_receiver() */
     ah_context *context; /* the server that calls */
@@ -46,6 +56,15 @@ typedef struct ah_event {
         struct {
             ah_connection *connection;
         } closed;
+        struct {
+            ah_connection *connection;
+            uint64_t exchange; /* which of the connection's: they are counted */
+            int32_t what;      /* an ah_exchange_event */
+            int32_t flags;     /* ah_exchange_flags */
+            const char *data;
+            size_t data_len;
+            size_t head_size; /* of a request: how much of `data` is its head; the rest is its body */
+        } exchange;
     } arguments;
 } ah_event;
 
@@ -60,27 +79,100 @@ AH_API ah_event_queue *ah_open_event_queue(void);
  */
 AH_API void *ah_event_receiver(ah_event_queue *queue, uint64_t receiver);
 
-/*
- * Wait up to `timeout_ms` milliseconds (below zero: for ever) for an event and take it.
- * Returns 1 with `event` filled, 0 when none came, -1 when the queue is closed. Several threads may
- * wait; each event goes to one of them. Until it answers, calls of the taking thread count as made
- * in the callback.
- */
-AH_API int32_t ah_next_event(ah_event_queue *queue, int32_t timeout_ms, ah_event *event);
+/* The data of messages up to this many bytes is copied for ah_next_events(). */
+#define AH_EVENT_COPIED 4096
 
 /*
- * Give a taken event's result; for a callback that returns nothing, any. Every taken event has to be
- * answered, once, for a thread of the server waits. Returns 0, or -1 for an event that does not wait.
+ * Wait up to `timeout_ms` milliseconds (below zero: for ever) for events, and take them: at most
+ * `capacity` of them into `events`. The data of messages of up to AH_EVENT_COPIED bytes is put into
+ * `memory`, of `memory_size` bytes (AH_EVENT_COPIED at the least), one behind the other, and lives as
+ * long as the caller leaves it there; longer data stays in the library until the event is answered.
+ *
+ * Returns the number of events, or -1 when the queue is closed or there is no room for any. 0 says
+ * that none came in time; or, to one of several threads that poll a queue, that another one has been
+ * away with its events for some milliseconds: it may have some to share, which this thread is expected
+ * to handle, if the program can arrange for that, before it calls again.
+ *
+ * From the return until the thread's next call of this function, its calls count as made in a
+ * callback: a server that it stops goes on until then, and what it writes to WebSockets is put off
+ * until then or for some milliseconds.
  */
-AH_API int32_t ah_answer_event(ah_event_queue *queue, uint64_t id, int32_t result);
+AH_API int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_event *events, int32_t capacity,
+                              void *memory, size_t memory_size);
+
+/*
+ * Give one result to all taken events whose ids are from `first` to `last` and that have not been
+ * answered; for a callback that returns nothing, any. Every taken event has to be answered. May be
+ * called by any thread. Of the events of one WebSocket, none is answered before its predecessors.
+ * Returns how many it answered, or -1 when there are none.
+ */
+AH_API int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
+
+/*
+ * A file descriptor that is readable while events wait, for poll() and its like; do nothing else with
+ * it. It lives as long as the queue. When it is readable, call ah_next_events() with a timeout of 0
+ * until that returns 0. This is for one thread, the one that asks for the descriptor: what would be
+ * called on that thread, which could not wait for itself, is not posted, but gets the value of a failed
+ * callback. So a message that the server logs while this thread starts it is not heard of.
+ */
+AH_API int32_t ah_event_queue_descriptor(ah_event_queue *queue);
 
 /*
  * End a queue. Events that nobody has taken, and all later ones, get the value that the spec gives
  * for a failed callback; events that were taken are waited for. Then waiting calls of
- * ah_next_event() return -1 and the receivers of the queue are gone. Stop the servers that use the
- * queue first, for their sake. Fails on a thread that has an event to answer.
+ * ah_next_events() return -1 and the receivers of the queue are gone. Stop the servers that use the
+ * queue first, for their sake. Fails on a thread that has taken events and not answered them.
  */
 AH_API void ah_close_event_queue(ah_event_queue *queue);
+
+/*
+ * Exchanges: requests that are answered piece by piece, by a program that does not wait.
+ *
+ * With ah_post_exchange as the request callback, each request is an event AH_EXCHANGE_REQUEST. It
+ * may be answered (by ah_answer_events, with any result) as soon as the program has looked at it: the
+ * request itself waits for ah_exchange_write() with a status, or ah_exchange_abandon(), one of which
+ * has to follow.
+ */
+typedef enum ah_exchange_event {
+    /* A request. The head is a row of texts, each with a NUL behind it: the method, the path as sent (with the
+     * option decode_url=no), the query, the version such as "1.1", the client's address and port, the
+     * server's address and port, and then the name, in lower case, and the value of each header. */
+    AH_EXCHANGE_REQUEST = 1,
+    AH_EXCHANGE_BODY = 2,    /* a part of the body, as ah_exchange_read() has asked for */
+    AH_EXCHANGE_WRITTEN = 3, /* all that ah_exchange_write() had left over is written */
+    AH_EXCHANGE_GONE = 4     /* the client has ended its side, is lost, or the server stops; once or never */
+} ah_exchange_event;
+
+typedef enum ah_exchange_flags {
+    AH_EXCHANGE_KEEPS_ALIVE = 1,      /* the connection stays when the answer is complete */
+    AH_EXCHANGE_MORE_BODY = 2,        /* there is more to read */
+    AH_EXCHANGE_EXPECTS_CONTINUE = 4  /* the client sends its body when it is read, and not before */
+} ah_exchange_flags;
+
+/* Post each request as an exchange: a callback for requests, whose receiver is that of ah_start_server(). */
+AH_API int32_t ah_post_exchange(ah_connection *connection);
+
+/*
+ * Send a part of the answer: what the socket takes goes at once, the rest is copied and follows.
+ * `status` is 0 when there is more to come, else the answer's status for the log; below zero, the
+ * connection closes with this answer (-200). Returns how many bytes wait to be sent, after which
+ * AH_EXCHANGE_WRITTEN follows unless the answer is complete; -1 when the client has gone or the
+ * answer was complete before. Any thread may call it, never waits.
+ */
+AH_API int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, const char *data, size_t size,
+                                 int32_t status);
+
+/*
+ * Ask for the next part of the body, which comes as AH_EXCHANGE_BODY, empty at its end. Ask again when
+ * it has come. A client that expects "100 Continue" gets it. Returns 0, or -1 as above.
+ */
+AH_API int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
+
+/*
+ * Give up: the connection closes. Nothing happens when the answer is complete. Returns 0, or -1 when
+ * the connection has ended.
+ */
+AH_API int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);
 
 /* What to pass as a callback. Only the server calls these. */
 AH_API int32_t ah_post_message(ah_connection *connection, const char *data, size_t data_len, void *user_data);

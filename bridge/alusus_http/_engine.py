@@ -1,0 +1,210 @@
+"""The seam between the server API and the driver of callbacks: where handlers run.
+
+Without a loop the driver's threads call, and a callable may block. With one everything is called on
+the loop's thread, nothing may block there, and a callable that needs longer returns an awaitable of
+its answer. Either way the next event of a connection comes after the answer to the one before it,
+which is what keeps order and makes a fast client wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from . import _driver, http
+from ._polling import Asyncio, Later, Threads
+from .errors import HttpError, InvalidHandleError
+from .native import NativeCallback
+
+logger = logging.getLogger("alusus_http")
+
+T = TypeVar("T")
+Answer: TypeAlias = int | Awaitable[int]
+
+FAILED = 500  # what a task that ends without an answer says: refuses a client, and is a status
+
+# Threads for what blocks while the loop goes on: sync request handlers, bodies, slow clients.
+_BLOCKING_THREADS = 50
+
+
+class SocketEvents(Protocol):
+    """What serves the WebSockets of a path; its methods mean what http's callbacks do."""
+
+    def connect(self, connection: http.Connection, user_data: object) -> Answer: ...
+
+    def ready(self, connection: http.Connection, user_data: object) -> Answer | None: ...
+
+    def message(
+        self, connection: http.Connection, opcode: int, data: bytes, user_data: object
+    ) -> Answer | Later: ...
+
+    def close(self, connection: http.Connection, user_data: object) -> Answer | None: ...
+
+
+class Engine:
+    """A running server of the C library.
+
+    Args:
+        options: CivetWeb's names and values.
+        on_request: Answers requests, as `http.RequestCallback`.
+        prepare: Called with the engine when clients can connect, and before the first of them is
+            answered; what it raises comes out of here.
+        loop: Where everything is called; None for the driver's threads.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, str],
+        on_request: Callable[[http.Connection], Answer],
+        prepare: Callable[[Engine], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.loop = loop
+        self._executor: ThreadPoolExecutor | None = None
+        self._inside = threading.local()  # on threads of the executor
+        self.tasks: set[asyncio.Task[Any]] = set()  # all that run; the loop keeps none alive
+        self._waiting: set[Later] = set()  # for the loop to answer
+        failures: list[BaseException] = []
+
+        def init_context(context: http.Context) -> None:
+            self.context = context
+            try:
+                prepare(self)
+            except BaseException as error:
+                failures.append(error)
+
+        callbacks = http.Callbacks(
+            begin_request=self._caller(on_request), init_context=init_context, log_message=_log
+        )
+        with _driver.polled_by(Threads if loop is None else lambda: Asyncio(loop)):
+            self.context = http.start_server(callbacks, None, options)
+        if failures:
+            self.stop()
+            raise failures[0]
+
+    def serve(self, path: str, events: SocketEvents, subprotocols: Sequence[str] = ()) -> None:
+        """Have the WebSockets of a path served by callables."""
+        http.set_web_socket_handler_with_subprotocols(
+            self.context,
+            path,
+            subprotocols,
+            connect_handler=self._caller(events.connect),
+            ready_handler=self._caller(events.ready),
+            data_handler=self._caller(events.message),
+            close_handler=self._caller(events.close),
+        )
+
+    def serve_natively(
+        self,
+        path: str,
+        callbacks: Mapping[str, NativeCallback | None],
+        user_data: int | None,
+        subprotocols: Sequence[str] = (),
+    ) -> None:
+        """Have the WebSockets of a path served by functions of a shared library."""
+        http.set_web_socket_handler_with_subprotocols(
+            self.context, path, subprotocols, **callbacks, user_data=user_data
+        )
+
+    def blocking(self, function: Callable[..., int], *arguments: Any) -> Answer:
+        """Call what may block: here, or with a loop on another thread."""
+        if self.loop is None:
+            return function(*arguments)
+        return self.thread(function, *arguments)
+
+    def thread(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+        """Call what may block on another thread than the loop's."""
+        assert self.loop is not None
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(
+                _BLOCKING_THREADS, "alusus_http", lambda: setattr(self._inside, "thread", True)
+            )
+        call = contextvars.copy_context().run
+        return self.loop.run_in_executor(self._executor, call, function, *arguments)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine on the loop, in the context of the server's start."""
+        assert self.loop is not None
+        task = self.loop.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def when(self, register: Callable[[Callable[[], object]], object]) -> Later:
+        """Answer with 1 when what `register` is given has been called, on any thread."""
+        later, loop = Later(), self.loop
+        if loop is None:
+            register(lambda: later.give(1))
+        else:
+            register(lambda: loop.call_soon_threadsafe(later.give, 1))
+        return later
+
+    def cancel(self) -> None:
+        """Cancel every task."""
+        for task in tuple(self.tasks):
+            task.cancel()
+
+    def forsake(self) -> bool:
+        """If the loop has been closed, go on without it: what it was to answer fails."""
+        if self.loop is None or not self.loop.is_closed():
+            return False
+        for later in tuple(self._waiting):
+            later.give(FAILED)
+        return True
+
+    def is_inside(self) -> bool:
+        """Whether this thread is one that a stop with a loop waits for."""
+        return hasattr(self._inside, "thread") or _driver.polls_here()
+
+    def stop(self) -> None:
+        """Stop, and wait until nothing of it runs; with a loop, never on the loop's thread."""
+        try:
+            http.stop_server(self.context)
+        finally:
+            if self._executor is not None:
+                self._executor.shutdown(wait=False)
+
+    def has_ended(self) -> bool:
+        """Whether it has been stopped, whatever the stop raised."""
+        try:
+            http.get_web_socket_statistics(self.context)
+        except HttpError as error:
+            return isinstance(error, InvalidHandleError)
+        return False
+
+    def _caller(self, function: Callable[..., Answer | Later | None]) -> Callable[..., Any]:
+        """What the driver calls for a callable."""
+        if self.loop is None:
+            return function
+
+        def call(*arguments: Any) -> object:
+            result = function(*arguments)
+            return self._later(result) if inspect.isawaitable(result) else result
+
+        return call
+
+    def _later(self, waiting: Awaitable[int]) -> Later:
+        later = Later()
+        self._waiting.add(later)
+
+        async def complete() -> None:
+            answer = FAILED
+            try:
+                answer = await waiting
+            finally:
+                self._waiting.discard(later)
+                later.give(answer)
+
+        self.spawn(complete())
+        return later
+
+
+def _log(connection: http.Connection | None, message: str) -> int:
+    logger.warning("%s", message)
+    return 1

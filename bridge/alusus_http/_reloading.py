@@ -1,0 +1,80 @@
+"""Running a program again whenever files change."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_INTERVAL = 0.5  # seconds between two looks at the files
+_STOP = 15.0  # seconds that the program gets to end
+
+
+def run(command: Sequence[str], folder: Path) -> int:
+    """Run a command, again after each change of Python's files in a folder, until interrupted.
+
+    Returns:
+        The command's exit status, of its last run.
+    """
+    changes = _changes(folder)
+    while True:
+        process = subprocess.Popen(command)
+        try:
+            for changed in changes:
+                if changed:
+                    print(f"{', '.join(changed)} changed: starting again", flush=True)
+                    break
+                if process.poll() is not None and process.returncode < 0:
+                    return 1
+        except KeyboardInterrupt:
+            return _end(process, signal.SIGINT)
+        _end(process, signal.SIGTERM)
+
+
+def _end(process: subprocess.Popen[bytes], number: int) -> int:
+    """End the program as a user does, or at once when it does not or is asked again."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(_STOP)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        process.kill()
+        return process.wait()
+
+
+def _changes(folder: Path) -> Iterator[list[str]]:
+    """The files that have changed, time after time; nothing when none has."""
+    try:
+        from watchfiles import PythonFilter, watch
+    except ImportError:
+        yield from _polled(folder)
+    else:
+        for found in watch(folder, watch_filter=PythonFilter(), yield_on_timeout=True):
+            yield sorted(path for _, path in found)
+
+
+def _polled(folder: Path) -> Iterator[list[str]]:
+    before = _times(folder)
+    while True:
+        time.sleep(_INTERVAL)
+        now = _times(folder)
+        yield sorted(str(p) for p in before.keys() | now.keys() if before.get(p) != now.get(p))
+        before = now
+
+
+def _times(folder: Path) -> dict[Path, int]:
+    times = {}
+    for path in folder.rglob("*.py"):
+        try:
+            times[path] = path.stat().st_mtime_ns
+        except FileNotFoundError:  # an editor has just replaced it
+            continue
+    return times
+
+
+def command_line(arguments: Sequence[str]) -> list[str]:
+    """This program with other arguments."""
+    return [sys.executable, "-m", __package__ or "alusus_http", *arguments]

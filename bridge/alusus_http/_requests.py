@@ -1,0 +1,302 @@
+"""How handlers answer HTTP requests: the body is read, the handler called, its response written."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias, cast
+
+from . import http
+from ._engine import Answer, Engine, logger
+from .errors import ConnectionClosedError, InvalidHandleError
+from .request import BadRequest, Request
+from .response import Response
+
+Handler: TypeAlias = (
+    Callable[[Request], Response | str | bytes]
+    | Callable[[Request], Awaitable[Response | str | bytes]]
+)
+
+_PART = 64 << 10  # bytes of a body that are read at once
+
+
+class _TooLarge(Exception):
+    """The body has more bytes than the route takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What `Server.route` was told about a path."""
+
+    path: str
+    handler: Handler
+    methods: tuple[str, ...]
+    max_body_size: int
+    stream: bool
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the handler needs a loop."""
+        call = getattr(self.handler, "__call__", None)  # noqa: B004 - an object may be async
+        return inspect.iscoroutinefunction(self.handler) or inspect.iscoroutinefunction(call)
+
+
+class InFlight:
+    """The requests that are being answered, for a stop that waits for them.
+
+    The library itself cuts off whatever is being written when it stops.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.Lock())  # guards all below
+        self._count = 0
+        self._threads: set[int] = set()  # on which one is being answered
+        self._draining = False
+
+    def enter(self) -> bool:
+        """Count one more; False when no more are taken."""
+        with self._changed:
+            if self._draining:
+                return False
+            self._count += 1
+            self._threads.add(threading.get_ident())
+        return True
+
+    def leave(self) -> None:
+        """Count one less."""
+        with self._changed:
+            self._count -= 1
+            if self._count == 0:
+                self._changed.notify_all()
+
+    def leave_thread(self) -> None:
+        """Note that this thread goes on to something else."""
+        with self._changed:
+            self._threads.discard(threading.get_ident())
+
+    def is_here(self) -> bool:
+        """Return whether this thread answers one."""
+        with self._changed:
+            return threading.get_ident() in self._threads
+
+    def open(self) -> None:
+        """Take requests."""
+        self._draining = False
+
+    def drain(self, timeout: float) -> bool:
+        """Take no more and wait for those that there are; False when the time is over."""
+        with self._changed:
+            self._draining = True
+            return self._changed.wait_for(lambda: self._count == 0, timeout)
+
+    def answer(self, call: Callable[[], Answer], connection: http.Connection) -> Answer:
+        """Answer a request by a call, and count it meanwhile."""
+        if not self.enter():
+            http.respond(connection, 503, "text/plain", "the server stops\n")
+            return 503
+        counted = True
+        try:
+            result = call()
+            if not isinstance(result, int):
+                counted = False
+                return self._counted(result)
+            return result
+        finally:
+            self.leave_thread()
+            if counted:
+                self.leave()
+
+    async def _counted(self, answer: Awaitable[int]) -> int:
+        try:
+            return await answer
+        finally:
+            self.leave()
+
+
+def answer(engine: Engine, route: Route, connection: http.Connection, request: Request) -> Answer:
+    """Answer a request by the handler of its path; the status is what the library is told."""
+    if request.method not in route.methods:
+        refusal = Response("method not allowed\n", 405, {"Allow": ", ".join(route.methods)})
+        return engine.blocking(send, connection, refusal)
+    if route.is_async:
+        return _answer_async(engine, route, connection, request)
+    return engine.blocking(_answer, route, connection, request)
+
+
+def _answer(route: Route, connection: http.Connection, request: Request) -> int:
+    try:
+        if route.stream:
+            request._chunks = _chunks(connection, request, route.max_body_size)
+        else:
+            request.body = _body(connection, request, route.max_body_size)
+        response = route.handler(request)
+    except BaseException as error:  # SystemExit, too, which would end the loop
+        response = _failure(request, error)
+    return send(connection, _as_response(response, request), head=request.method == "HEAD")
+
+
+async def _answer_async(
+    engine: Engine, route: Route, connection: http.Connection, request: Request
+) -> int:
+    try:
+        if route.stream:
+            chunks = _chunks(connection, request, route.max_body_size)
+            request._chunks = _chunks_async(engine, chunks)
+        elif _has_body(request):
+            request.body = await engine.thread(_body, connection, request, route.max_body_size)
+        response = await cast("Awaitable[Response]", route.handler(request))
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        response = _failure(request, error)
+    made = _as_response(response, request)
+    if hasattr(made.body, "__aiter__") and request.method != "HEAD":
+        return await _send_async(engine, connection, made)
+    head = request.method == "HEAD"
+    return await engine.thread(partial(send, connection, made, head=head))
+
+
+def _as_response(value: object, request: Request) -> Response:
+    if isinstance(value, Response):
+        return value
+    if isinstance(value, str | bytes):
+        return Response(value)
+    error = TypeError(f"the handler returned {value!r}: give a Response, str or bytes")
+    return _failure(request, error)
+
+
+def _failure(request: Request, error: BaseException) -> Response:
+    """The answer to a request whose handler raised something: without a word of what it was."""
+    if isinstance(error, BadRequest):
+        return Response(f"{error}\n", 400)
+    if isinstance(error, _TooLarge):
+        return Response(f"{error}\n", 413)
+    if isinstance(error, ConnectionClosedError | InvalidHandleError):
+        logger.debug("%r: %s", request, error)
+    else:
+        logger.error("the handler of %r failed", request, exc_info=error)
+    return Response("internal server error\n", 500)
+
+
+# Bodies
+
+
+def _has_body(request: Request) -> bool:
+    return request.content_length > 0 or "Transfer-Encoding" in request.headers
+
+
+def _body(connection: http.Connection, request: Request, limit: int) -> bytes:
+    return b"".join(_chunks(connection, request, limit)) if _has_body(request) else b""
+
+
+def _chunks(connection: http.Connection, request: Request, limit: int) -> Iterator[bytes]:
+    """The body piece by piece.
+
+    Raises:
+        _TooLarge: There is more of it than may be.
+        ConnectionClosedError: The client went away before its end.
+    """
+    if not _has_body(request):
+        return
+    size = 0
+    announced = request.content_length
+    if announced > limit:
+        raise _TooLarge(f"the body has {announced} bytes, and may have {limit}")
+    while chunk := http.read(connection, _PART):
+        size += len(chunk)
+        if size > limit:
+            raise _TooLarge(f"the body has more than {limit} bytes")
+        yield chunk
+    if size < announced:
+        raise ConnectionClosedError(f"the client sent {size} of {announced} bytes")
+
+
+async def _chunks_async(engine: Engine, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (chunk := await engine.thread(next, chunks, None)) is not None:
+        yield chunk
+
+
+# Responses
+
+
+def send(connection: http.Connection, response: Response, *, head: bool = False) -> int:
+    """Send a response whose body is no async iterable, and wait until the system has taken it.
+
+    With `head`, for a HEAD request, what makes the body is not asked for it.
+    """
+    try:
+        if response._file is not None:
+            http.send_file(connection, *response._file)
+        elif isinstance(response.body, str | bytes):
+            _send_whole(connection, response, response.body)
+        else:
+            _start(connection, response)
+            if head:
+                return response.status
+            for part in cast("Iterable[str | bytes]", response.body):
+                _send_part(connection, part)
+            http.send_chunk(connection, b"")
+    except Exception as error:
+        _broken_off(response, error)
+    finally:
+        close = getattr(response.body, "close", None)
+        if close is not None:
+            close()
+    return response.status
+
+
+async def _send_async(engine: Engine, connection: http.Connection, response: Response) -> int:
+    parts = cast("AsyncIterable[str | bytes]", response.body)
+    try:
+        await engine.thread(_start, connection, response)
+        async for part in parts:
+            await engine.thread(_send_part, connection, part)
+        await engine.thread(http.send_chunk, connection, b"")
+    except Exception as error:
+        _broken_off(response, error)
+    finally:
+        close = getattr(parts, "aclose", None)
+        if close is not None:
+            await close()
+    return response.status
+
+
+def _send_whole(connection: http.Connection, response: Response, body: str | bytes) -> None:
+    data = body.encode() if isinstance(body, str) else body
+    if response.status in (204, 304):
+        _start(connection, response)  # they have no body (RFC 9112 section 6.3)
+    elif len(response.headers) <= 1 and all(
+        n.lower() == "content-type" for n, _ in response.headers
+    ):
+        mime_type = response.headers[0][1] if response.headers else None
+        http.respond(connection, response.status, mime_type, data)
+    else:
+        _start(connection, response, len(data))
+        if data:
+            http.send_chunk(connection, data)
+
+
+def _start(connection: http.Connection, response: Response, length: int | None = None) -> None:
+    http.start_response(connection, response.status)
+    for name, value in response.headers:
+        http.add_response_header(connection, name, value)
+    if length is not None:
+        http.add_response_header(connection, "Content-Length", str(length))
+    http.send_response_headers(connection)
+
+
+def _send_part(connection: http.Connection, part: str | bytes) -> None:
+    if part:  # an empty one would be the end
+        http.send_chunk(connection, part)
+
+
+def _broken_off(response: Response, error: Exception) -> None:
+    """Tell of a response that could not be finished: its connection is closed."""
+    if isinstance(error, ConnectionClosedError | InvalidHandleError):
+        logger.debug("%r: %s", response, error)
+    else:
+        logger.error("%r failed half-way", response, exc_info=error)

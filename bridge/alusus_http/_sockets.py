@@ -1,0 +1,463 @@
+"""How handlers serve WebSockets: functions with a thread or a task for each, objects by methods."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from . import http
+from ._engine import Answer, Engine, logger
+from ._polling import Later
+from ._requests import send
+from .errors import ConnectionClosed
+from .request import Request
+from .websocket import (
+    ABNORMAL,
+    BINARY,
+    CLOSE,
+    GOING_AWAY,
+    NO_STATUS,
+    TEXT,
+    AsyncWebSocket,
+    Reject,
+    ThreadInbox,
+    WebSocket,
+    closed,
+)
+
+INTERNAL_ERROR, TRY_AGAIN_LATER, TOO_BIG, INVALID_DATA = 1011, 1013, 1009, 1007
+
+ACCEPT, REFUSE, GO_ON, CLOSE_NOW = 0, 1, 1, 0  # answers to connect and to messages
+
+_NO_LIMIT = 2**31  # beyond what the library takes of one message
+
+Authorize: TypeAlias = Callable[[Request], Awaitable[None] | None]
+
+
+class HasOnMessage(Protocol):
+    """An object that serves WebSockets; it may have the other methods, too."""
+
+    def on_message(self, ws: Any, message: Any, /) -> Any: ...
+
+
+class HasOnReady(Protocol):
+    """An object that serves WebSockets which only listen."""
+
+    def on_ready(self, ws: Any, /) -> Any: ...
+
+
+Handler: TypeAlias = (
+    Callable[[WebSocket], None]
+    | Callable[[AsyncWebSocket], Coroutine[Any, Any, None]]
+    | type[HasOnMessage]
+    | type[HasOnReady]
+    | HasOnMessage
+    | HasOnReady
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """What `Server.websocket` was told about a path."""
+
+    path: str
+    subprotocols: Sequence[str] = ()
+    origins: Sequence[str] | None = None
+    max_message_size: int | None = None
+    groups: Sequence[str] = ()
+    authorize: Authorize | None = None
+
+
+class Sockets:
+    """The WebSockets of one path on a running server, by their connections.
+
+    The events of one connection come one after the other, so that its entries need no lock.
+    """
+
+    def __init__(self, engine: Engine, options: SocketOptions) -> None:
+        self._engine = engine
+        self._options = options
+        self._opening: dict[http.Connection, Request] = {}  # accepted, and not ready yet
+        self._open: set[WebSocket | AsyncWebSocket] = set()
+        limit = options.max_message_size
+        self._limit = _NO_LIMIT if limit is None else limit
+
+    @property
+    def open(self) -> list[WebSocket | AsyncWebSocket]:
+        """Those that are open."""
+        return list(self._open)
+
+    # What a kind of handler does
+
+    def _make(self, connection: http.Connection, request: Request) -> WebSocket | AsyncWebSocket:
+        raise NotImplementedError
+
+    def _opened(self, ws: Any) -> Answer | None:
+        raise NotImplementedError
+
+    def _received(self, ws: Any, message: str | bytes) -> Answer | Later:
+        raise NotImplementedError
+
+    def _ended(self, ws: Any, over: ConnectionClosed) -> Answer | None:
+        raise NotImplementedError
+
+    def _admit(self, request: Request) -> Awaitable[None] | None:
+        return None if self._options.authorize is None else self._options.authorize(request)
+
+    def end_all(self) -> None:
+        """Give up the handlers that still run: the time to end by themselves is over."""
+        for ws in self.open:
+            if ws._inbox is not None:
+                ws._inbox.abandon()
+
+    # The events
+
+    def connect(self, connection: http.Connection, user_data: object) -> Answer:
+        request = Request(connection)
+        options = self._options
+        try:
+            if not options.path.endswith("/**") and request.path != options.path:
+                raise Reject(404)
+            origin = request.headers.get("Origin")
+            if options.origins is not None and origin is not None and origin not in options.origins:
+                raise Reject(403, body="this origin is not allowed")
+            waiting = self._admit(request)
+        except BaseException as error:
+            return self._refuse(connection, error)
+        if waiting is not None:
+            return self._decide(connection, request, waiting)
+        self._opening[connection] = request
+        return ACCEPT
+
+    async def _decide(
+        self, connection: http.Connection, request: Request, waiting: Awaitable[None]
+    ) -> int:
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            answer = self._refuse(connection, error)
+            return answer if isinstance(answer, int) else await answer
+        self._opening[connection] = request
+        return ACCEPT
+
+    def _refuse(self, connection: http.Connection, error: BaseException) -> Answer:
+        if not isinstance(error, Reject):
+            logger.error("the WebSocket at %s: %r", self._options.path, error, exc_info=error)
+            error = Reject(500)
+        return self._engine.blocking(_send_refusal, connection, error)
+
+    def ready(self, connection: http.Connection, user_data: object) -> Answer | None:
+        ws = self._make(connection, self._opening.pop(connection))
+        with suppress(ConnectionClosed):  # its close event follows
+            for group in self._options.groups:
+                ws.join(group)
+        self._open.add(ws)
+        connection.owner = ws
+        return self._opened(ws)
+
+    def message(
+        self, connection: http.Connection, opcode: int, data: bytes, user_data: object
+    ) -> Answer | Later:
+        ws = connection.owner
+        if opcode > BINARY:
+            if opcode == CLOSE:
+                code = int.from_bytes(data[:2]) if data else NO_STATUS
+                ws._over = closed(code, data[2:].decode("utf-8", "replace"))
+            return GO_ON
+        if len(data) > self._limit:
+            ws._close(TOO_BIG, f"this path takes messages up to {self._limit} bytes")
+            return GO_ON
+        return self._received(ws, data.decode() if opcode == TEXT else data)
+
+    def close(self, connection: http.Connection, user_data: object) -> Answer | None:
+        ws = connection.owner
+        self._open.discard(ws)
+        code = http.get_close_code(connection)
+        if ws._over is None or ws._over.code != code:
+            ws._over = closed(code or ABNORMAL, "")
+        return self._ended(ws, ws._over)
+
+
+def _send_refusal(connection: http.Connection, reject: Reject) -> int:
+    send(connection, reject.response)
+    return REFUSE
+
+
+# Functions
+
+
+class _ThreadSockets(Sockets):
+    """A function that blocks, with a thread for each WebSocket while it runs."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: SocketOptions,
+        handler: Callable[[WebSocket], None],
+        workers: Workers,
+    ) -> None:
+        super().__init__(engine, options)
+        self._handler = handler
+        self._workers = workers
+
+    def _make(self, connection: http.Connection, request: Request) -> WebSocket:
+        return WebSocket(connection, request, ThreadInbox())
+
+    def _opened(self, ws: WebSocket) -> None:
+        assert ws._inbox is not None
+        if not self._workers.start(self._run, ws):
+            logger.warning("%r was refused: all %d workers are busy", ws, self._workers.most)
+            ws._inbox.abandon()
+            ws.close(TRY_AGAIN_LATER, "too many connections")
+
+    def _received(self, ws: WebSocket, message: str | bytes) -> Answer | Later:
+        assert ws._inbox is not None
+        return GO_ON if ws._inbox.put(message) else self._engine.when(ws._inbox.when_room)
+
+    def _ended(self, ws: WebSocket, over: ConnectionClosed) -> None:
+        assert ws._inbox is not None
+        ws._inbox.end(over)
+
+    def _run(self, ws: WebSocket) -> None:
+        assert ws._inbox is not None
+        try:
+            self._handler(ws)
+        except BaseException as error:
+            _close_failed(ws, error)
+        else:
+            ws.close()
+        ws._inbox.abandon()
+
+
+class _TaskSockets(Sockets):
+    """An async function, with a task for each WebSocket while it runs."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: SocketOptions,
+        handler: Callable[[AsyncWebSocket], Awaitable[None]],
+    ) -> None:
+        super().__init__(engine, options)
+        self._handler = handler
+
+    def _make(self, connection: http.Connection, request: Request) -> AsyncWebSocket:
+        return AsyncWebSocket(connection, request)
+
+    def _opened(self, ws: AsyncWebSocket) -> None:
+        self._engine.spawn(self._run(ws))
+
+    def _received(self, ws: AsyncWebSocket, message: str | bytes) -> Answer | Later:
+        return GO_ON if ws._inbox.put(message) else self._engine.when(ws._inbox.when_room)
+
+    def _ended(self, ws: AsyncWebSocket, over: ConnectionClosed) -> None:
+        ws._inbox.end(over)
+
+    async def _run(self, ws: AsyncWebSocket) -> None:
+        try:
+            await self._handler(ws)
+        except BaseException as error:
+            _close_failed(ws, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            await ws.close()
+        finally:
+            ws._inbox.abandon()
+
+
+# Objects
+
+
+class _ObjectSockets(Sockets):
+    """An object whose methods block, or not: they are called where the events come."""
+
+    def __init__(self, engine: Engine, options: SocketOptions, handler: object) -> None:
+        super().__init__(engine, options)
+        self._on_connect = getattr(handler, "on_connect", None)
+        self._on_ready = getattr(handler, "on_ready", None)
+        self._on_message = getattr(handler, "on_message", None)
+        self._on_close = getattr(handler, "on_close", None)
+
+    def _admit(self, request: Request) -> Awaitable[None] | None:
+        return super()._admit(request) or (self._on_connect and self._on_connect(request))
+
+    def _make(self, connection: http.Connection, request: Request) -> WebSocket:
+        return WebSocket(connection, request, None)
+
+    def _opened(self, ws: WebSocket) -> None:
+        if self._on_ready is not None:
+            try:
+                self._on_ready(ws)
+            except BaseException as error:
+                _close_failed(ws, error)
+
+    def _received(self, ws: WebSocket, message: str | bytes) -> Answer | Later:
+        if self._on_message is not None:
+            try:
+                self._on_message(ws, message)
+            except BaseException as error:
+                _close_failed(ws, error)
+        return GO_ON
+
+    def _ended(self, ws: WebSocket, over: ConnectionClosed) -> None:
+        if self._on_close is not None:
+            try:
+                self._on_close(ws, over.code, over.reason)
+            except BaseException as error:
+                _close_failed(ws, error)
+
+
+class _AsyncObjectSockets(_TaskSockets):
+    """An object with async methods among its own, which a task for each WebSocket calls in turn."""
+
+    def __init__(self, engine: Engine, options: SocketOptions, handler: object) -> None:
+        super().__init__(engine, options, self._serve)
+        self._on_connect = getattr(handler, "on_connect", None)
+        self._on_ready = getattr(handler, "on_ready", None)
+        self._on_message = getattr(handler, "on_message", None)
+        self._on_close = getattr(handler, "on_close", None)
+
+    def _admit(self, request: Request) -> Awaitable[None] | None:
+        if self._options.authorize is None and self._on_connect is None:
+            return None
+        return self._admitted(request)
+
+    async def _admitted(self, request: Request) -> None:
+        await _call(self._options.authorize, request)
+        await _call(self._on_connect, request)
+
+    async def _serve(self, ws: AsyncWebSocket) -> None:
+        receive, on_message = ws._inbox.get, self._on_message
+        try:
+            await _call(self._on_ready, ws)
+            while True:
+                message = await receive()
+                if on_message is not None and inspect.isawaitable(
+                    waiting := on_message(ws, message)
+                ):
+                    await waiting
+        except BaseException as error:
+            _close_failed(ws, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        over = await ws._inbox.ended()
+        await _call(self._on_close, ws, over.code, over.reason)
+
+
+async def _call(function: Callable[..., Any] | None, *arguments: object) -> None:
+    if function is not None and inspect.isawaitable(waiting := function(*arguments)):
+        await waiting
+
+
+def _close_failed(ws: WebSocket | AsyncWebSocket, error: BaseException) -> None:
+    """End a WebSocket whose handler has raised something."""
+    if isinstance(error, ConnectionClosed):
+        logger.debug("%r: %s", ws, error)  # clients go when they like
+        return
+    if isinstance(error, asyncio.CancelledError):
+        ws._close(GOING_AWAY, "")
+        return
+    logger.error("the handler of %r failed", ws, exc_info=error)
+    ws._close(INTERNAL_ERROR, "")
+
+
+class Workers:
+    """Threads for functions that block, one for each WebSocket, up to a number of them.
+
+    They are daemons: a handler that never returns does not keep the process.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()  # with the lock
+
+    def start(self, function: Callable[..., None], *arguments: object) -> bool:
+        """Call a function on a thread of its own; False when all are busy."""
+        thread = threading.Thread(
+            target=self._run, args=(function, *arguments), name="alusus_http worker", daemon=True
+        )
+        with self._lock:
+            if len(self._threads) >= self.most:
+                return False
+            self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no room for one more
+            with self._lock:
+                self._threads.discard(thread)
+            return False
+        return True
+
+    def is_current(self) -> bool:
+        """Return whether this is one of the threads."""
+        return threading.current_thread() in self._threads
+
+    def join(self, timeout: float) -> int:
+        """Wait for all to end; return how many have not."""
+        deadline = time.monotonic() + timeout
+        for thread in tuple(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return sum(thread.is_alive() for thread in tuple(self._threads))
+
+    def _run(self, function: Callable[..., None], *arguments: object) -> None:
+        try:
+            function(*arguments)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+
+# Which kind a handler is
+
+
+def is_async(handler: object) -> bool:
+    """Return whether a handler needs a loop."""
+    return any(inspect.iscoroutinefunction(function) for function in _functions(handler))
+
+
+def make_sockets(engine: Engine, options: SocketOptions, handler: Any, workers: Workers) -> Sockets:
+    """Have a handler serve a path, as what it is."""
+    if _is_object(handler):
+        made = handler() if inspect.isclass(handler) else handler
+        kind = _AsyncObjectSockets if is_async(handler) else _ObjectSockets
+        return kind(engine, options, made)
+    if is_async(handler):
+        return _TaskSockets(engine, options, handler)
+    return _ThreadSockets(engine, options, handler, workers)
+
+
+_METHODS = ("on_connect", "on_ready", "on_message", "on_close")
+
+
+def check_handler(handler: object) -> None:
+    """Refuse what cannot be a handler, when it is given.
+
+    Raises:
+        TypeError: It is neither a function nor an object with one of the methods.
+    """
+    if _is_object(handler) or (callable(handler) and not inspect.isclass(handler)):
+        return
+    raise TypeError(
+        f"{handler!r} is no handler: give a function of one argument, the WebSocket, or a class "
+        f"with at least one of {', '.join(_METHODS)}"
+    )
+
+
+def _is_object(handler: object) -> bool:
+    return any(hasattr(handler, name) for name in _METHODS)
+
+
+def _functions(handler: object) -> list[object]:
+    if _is_object(handler):
+        return [getattr(handler, name, None) for name in _METHODS]
+    return [handler, getattr(handler, "__call__", None)]  # noqa: B004 - an object may be async

@@ -1,0 +1,247 @@
+"""What a client asked for: the request of an HTTP handler, and the one that opened a WebSocket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from . import http
+
+__all__ = ["BadRequest", "Headers", "Query", "Request", "Upload"]
+
+
+_MOST_FIELDS = 1000  # of a query or form: each costs more to read than to send
+
+
+class BadRequest(ValueError):
+    """The client's request does not hold what the handler asked of it.
+
+    A handler that lets it pass answers with 400.
+    """
+
+
+class _Pairs(Mapping[str, str]):
+    """Names and values in the order of the request, of which a name may occur more than once."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple(pairs)
+        self._first: dict[str, str] = {}
+        for name, value in self._pairs:
+            self._first.setdefault(self._key(name), value)
+
+    @staticmethod
+    def _key(name: str) -> str:
+        return name
+
+    def __getitem__(self, name: str) -> str:
+        """Return the first value of a name."""
+        return self._first[self._key(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._first)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self._pairs)!r})"
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a name, in order; empty when there is none."""
+        key = self._key(name)
+        return [value for other, value in self._pairs if self._key(other) == key]
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return all names and values, as they came."""
+        return self._pairs
+
+
+class Headers(_Pairs):
+    """The headers of a request. Case does not matter in their names (RFC 9110 section 5.1)."""
+
+    @staticmethod
+    def _key(name: str) -> str:
+        return name.lower()
+
+
+class Query(_Pairs):
+    """The fields of a query string or a form, with their escapes resolved."""
+
+    @classmethod
+    def parse(cls, text: str) -> Query:
+        """Read `a=1&b=2`; a field without a value is empty.
+
+        Raises:
+            BadRequest: There are more than a thousand fields.
+        """
+        try:
+            return cls(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        except ValueError as error:
+            raise BadRequest(f"there are more than {_MOST_FIELDS} fields") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file in a form.
+
+    Attributes:
+        filename: Its name, as the client gave it: never a path to write to.
+        content_type: Its type, as the client gave it.
+        data: What is in it.
+    """
+
+    filename: str
+    content_type: str
+    data: bytes
+
+
+class Request:
+    """A request, complete but for a body that the handler reads itself.
+
+    Attributes:
+        method: Such as "GET".
+        path: The path, its escapes resolved, without `.` and `..` segments.
+        raw_path: The target of the request line as the client sent it, without the query.
+        query_string: What followed the `?`, still escaped; "" for nothing.
+        headers: The headers, by names in any case.
+        peer: The client's address and port; behind a proxy they are the proxy's.
+        secure: Whether it came over TLS.
+        user: The name that CivetWeb's password files let in; None without such a check.
+        body: The whole body; b"" without one, and for a route with `stream=True`.
+        state: Yours: what an `authorize` puts there, the WebSocket's handler finds.
+    """
+
+    def __init__(self, connection: http.Connection) -> None:
+        info = http.get_request_info(connection)
+        self.method = info.request_method
+        self.path = info.local_uri or info.request_uri
+        self.raw_path = info.request_uri
+        self.query_string = info.query_string or ""
+        self.http_version = info.http_version
+        self.headers = Headers((h.name, h.value) for h in info.http_headers)
+        self.peer = (info.remote_addr, info.remote_port)
+        self.secure = bool(info.is_ssl)
+        self.user = info.remote_user
+        self.content_length = info.content_length
+        self.body = b""
+        self.state = SimpleNamespace()
+        self._chunks: Iterator[bytes] | AsyncIterator[bytes] | None = None
+
+    def __repr__(self) -> str:  # noqa: D105
+        return f"<Request {self.method} {self.path}>"
+
+    @cached_property
+    def query(self) -> Query:
+        """The fields of the query string."""
+        return Query.parse(self.query_string)
+
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies that the client sent (RFC 6265 section 5.4), by their names."""
+        found: dict[str, str] = {}
+        for line in self.headers.all("Cookie"):
+            for pair in line.split(";"):
+                name, equals, value = pair.partition("=")
+                if equals:
+                    found.setdefault(name.strip(), value.strip().strip('"'))
+        return found
+
+    @property
+    def content_type(self) -> str:
+        """The type of the body without its parameters, in lower case; "" when none was given."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """The body as text in UTF-8.
+
+        Raises:
+            BadRequest: It is not UTF-8.
+        """
+        try:
+            return self.body.decode()
+        except UnicodeDecodeError as error:
+            raise BadRequest("the body is not UTF-8") from error
+
+    def json(self) -> Any:
+        """Read the body as JSON.
+
+        Raises:
+            BadRequest: It is no JSON.
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise BadRequest("the body is not JSON") from error
+
+    def form(self) -> Query:
+        """Read the fields of a submitted form; those of files are left to `files`.
+
+        Raises:
+            BadRequest: The body is no form.
+        """
+        if self.content_type == "application/x-www-form-urlencoded":
+            return Query.parse(self.text)
+        return Query((name, value) for name, value in self._parts if isinstance(value, str))
+
+    def files(self) -> dict[str, Upload]:
+        """Read the files of a submitted form, by the names of their fields.
+
+        Raises:
+            BadRequest: The body is no form of type multipart/form-data.
+        """
+        return {name: value for name, value in self._parts if isinstance(value, Upload)}
+
+    @property
+    def stream(self) -> Iterator[bytes]:
+        """The body piece by piece, in a sync handler of a route with `stream=True`.
+
+        Raises:
+            RuntimeError: The route reads the body itself, into `body`; or the handler is async.
+            ConnectionClosedError: The client has gone.
+        """
+        if not isinstance(self._chunks, Iterator):
+            raise RuntimeError("give the route stream=True, and use astream in an async handler")
+        return self._chunks
+
+    @property
+    def astream(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, in an async handler of a route with `stream=True`.
+
+        Raises:
+            RuntimeError: The route reads the body itself, into `body`; or the handler is sync.
+            ConnectionClosedError: The client has gone.
+        """
+        if not isinstance(self._chunks, AsyncIterator):
+            raise RuntimeError("give the route stream=True, and use stream in a sync handler")
+        return self._chunks
+
+    @cached_property
+    def _parts(self) -> list[tuple[str, str | Upload]]:
+        """The parts of a multipart/form-data body (RFC 7578)."""
+        from email.parser import BytesParser  # here: few programs take uploads
+        from email.policy import HTTP
+
+        if self.content_type != "multipart/form-data":
+            raise BadRequest(f"the body is no form: its type is {self.content_type or 'not given'}")
+        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode("latin-1", "replace")
+        message = BytesParser(policy=HTTP).parsebytes(head + self.body)
+        if not message.is_multipart() or message.defects:
+            raise BadRequest("the body is no well-formed multipart/form-data")
+        parts: list[tuple[str, str | Upload]] = []
+        for part in message.iter_parts():
+            name = part.get_param("name", header="content-disposition")
+            data = part.get_payload(decode=True)
+            if not isinstance(name, str) or not isinstance(data, bytes):
+                raise BadRequest("a part of the form has no name")
+            filename = part.get_filename()
+            if filename is None:
+                parts.append((name, data.decode("utf-8", "replace")))
+            else:
+                parts.append((name, Upload(filename, part.get_content_type(), data)))
+        return parts

@@ -1,0 +1,153 @@
+"""What an HTTP handler answers with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TypeAlias
+
+__all__ = ["Body", "Response"]
+
+Body: TypeAlias = str | bytes | Iterable[str | bytes] | AsyncIterable[str | bytes]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_NO_VALUE = re.compile(r"[\0\r\n]")  # RFC 9110 section 5.5: what would end a line early
+_COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265 section 4.1.1
+_FRAMING = ("content-length", "transfer-encoding", "connection")
+
+
+class Response:
+    """An answer: a body, a status and headers.
+
+    The length of the body, or its being chunked, is told the client by the server.
+
+    Args:
+        body: Text, which goes as UTF-8; bytes; or an iterable of either, whose parts are sent as
+            they come. An async iterable is for async handlers.
+        status: The status code, 200 to 599.
+        headers: More headers, as a mapping or, where a name occurs twice, as pairs.
+        content_type: The type of the body. Without it, that of text is plain text and that of
+            bytes is unknown.
+
+    Raises:
+        ValueError: A header that could not be told from the next one, or one that is the server's
+            to send; or an impossible status.
+    """
+
+    def __init__(
+        self,
+        body: Body = b"",
+        status: int = 200,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        *,
+        content_type: str | None = None,
+    ) -> None:
+        if not 200 <= status <= 599:
+            raise ValueError(f"status: {status} is none of an answer, 200 to 599")
+        self.status = status
+        self.body = body
+        self.headers: list[tuple[str, str]] = []
+        self._file: tuple[str, str | None] | None = None  # in place of the body
+        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+            self.add_header(name, value)
+        if content_type is None and body and not self._has("content-type"):
+            is_text = isinstance(body, str)
+            content_type = "text/plain; charset=utf-8" if is_text else "application/octet-stream"
+        if content_type is not None:
+            self.add_header("Content-Type", content_type)
+
+    def __repr__(self) -> str:  # noqa: D105
+        return f"<Response {self.status}>"
+
+    @classmethod
+    def json(cls, value: object, status: int = 200) -> Response:
+        """Answer with a value as JSON."""
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return cls(text.encode(), status, content_type="application/json")
+
+    @classmethod
+    def html(cls, text: str, status: int = 200) -> Response:
+        """Answer with a page."""
+        return cls(text, status, content_type="text/html; charset=utf-8")
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 303) -> Response:
+        """Send the client elsewhere: with 303 to fetch a page (RFC 9110 section 15.4.4)."""
+        return cls(b"", status, {"Location": location})
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str], *, content_type: str | None = None) -> Response:
+        """Answer with a file, or a range of it, as the static files of the server are.
+
+        It has the headers that go with it, and takes no others. What is no regular file is answered
+        with 404.
+
+        Args:
+            path: The file. If a part of it comes from a client, see `http.send_file`.
+            content_type: Its type; without this, the one that goes with its name.
+        """
+        response = cls()
+        response._file = (os.fspath(path), content_type)
+        return response
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a header behind those that are there.
+
+        Raises:
+            ValueError: The header could not be told from the next one, or is the server's to send.
+        """
+        if self._file is not None:
+            raise ValueError("a file is sent with the headers that go with it, and no others")
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header (RFC 9110 section 5.6.2)")
+        if _NO_VALUE.search(value):
+            raise ValueError(f"{name}: {value!r} has a line end or NUL, which no header may have")
+        if name.lower() in _FRAMING:
+            raise ValueError(f"{name}: the server sends this header itself, as the body needs it")
+        self.headers.append((name, value))
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str = "/",
+        domain: str = "",
+        secure: bool = False,
+        http_only: bool = True,
+        same_site: str = "Lax",
+    ) -> None:
+        """Have the client keep a cookie (RFC 6265); `max_age=0` has it forgotten.
+
+        Args:
+            name: Its name.
+            value: Its value: ASCII without spaces, quotes, commas, semicolons and backslashes.
+            max_age: Seconds to keep it; without this, until the browser is closed.
+            path: The path below which it is sent back.
+            domain: The domain whose hosts get it; without this, the server's host alone.
+            secure: Send it over TLS only.
+            http_only: Keep it from the page's scripts.
+            same_site: "Lax", "Strict" or "None".
+
+        Raises:
+            ValueError: A part that the header cannot hold.
+        """
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a cookie")
+        if not _COOKIE_VALUE.fullmatch(value):
+            raise ValueError(f"{name}: encode the value first, with urllib.parse.quote or base64")
+        parts = [f"{name}={value}"]
+        if max_age is not None:
+            parts.append(f"Max-Age={max_age}")
+        parts += [f"{key}={text}" for key, text in (("Domain", domain), ("Path", path)) if text]
+        if any(";" in part for part in parts):
+            raise ValueError(f"{name}: a semicolon in the path or domain")
+        parts.append(f"SameSite={same_site}")
+        parts += ["Secure"] * secure + ["HttpOnly"] * http_only
+        self.add_header("Set-Cookie", "; ".join(parts))
+
+    def _has(self, name: str) -> bool:
+        return any(other.lower() == name for other, _ in self.headers)

@@ -1,0 +1,732 @@
+"""`Server`: HTTP and WebSockets with handlers in Python, sync or async, or in compiled code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from . import _options, _requests, _sockets, http
+from ._engine import Answer, Engine, logger
+from ._requests import Route
+from ._sockets import Authorize, SocketOptions, Workers
+from .errors import (
+    InvalidArgumentError,
+    InvalidHandleError,
+    WrongStateError,
+    WrongThreadError,
+)
+from .native import NativeHandlers
+from .request import Request
+from .response import Response
+from .websocket import AsyncWebSocket, WebSocket
+
+__all__ = ["Server"]
+
+_T = TypeVar("_T")
+_H = TypeVar("_H", bound=_requests.Handler)
+_W = TypeVar("_W", bound=_sockets.Handler)
+
+
+class Server:
+    """A web server in this process; there may be several.
+
+    In a program with threads it runs between `start` and `stop`, in a `with` block, or while
+    `serve_forever` does; in one with asyncio in an `async with` block, or while `serve` does. In
+    the latter everything happens on the running loop's thread; in the former each request has a
+    thread while it is answered, sync handlers of WebSockets have one each, and async handlers run
+    on a loop that the server has a thread for.
+
+    Handlers are set by `route` and `websocket`, before the start or while it runs. A path serves
+    itself; one that ends with `/**` serves everything below it.
+
+    Args:
+        port: Where to listen; 0 for a free port, which `ports` tells.
+        host: The address to listen on; "0.0.0.0" and "::" are all of the machine's.
+        certificate: A PEM file with key and certificate, for TLS.
+        document_root: A folder whose files are served where no handler is set.
+        workers: How many sync function handlers of WebSockets may run, each of which has a thread;
+            one more client is sent away with 1013.
+        max_connections: How many WebSockets may be open; one more client gets 503.
+        max_message_size: Bytes of a message, above which a WebSocket is closed with 1009.
+        max_queue_size: Bytes that wait for a client that takes them slowly, before `send` waits.
+        max_body_size: Bytes of a request's body, above which the answer is 413.
+        ping_interval: Seconds after which a quiet WebSocket is sent a ping; None for never.
+        ping_timeout: Seconds that it may leave it unanswered.
+        idle_timeout: Seconds after which a WebSocket without any message is closed; None for never.
+        close_timeout: Seconds that a client may take to answer a close.
+        request_timeout: Seconds that a client may keep a reading or writing server waiting.
+        grace: Seconds that handlers have to end when the server stops; then tasks are cancelled.
+        compression: Whether messages may be compressed (permessage-deflate, RFC 7692).
+        origins: The origins whose pages may open WebSockets (RFC 6454), such as
+            "https://example.org"; None for any.
+        metrics: A path that answers with `metrics`; None for none.
+        options: More of CivetWeb's options, by its names; they have the last word.
+
+    Raises:
+        InvalidArgumentError: An argument is outside what it may be.
+    """
+
+    def __init__(
+        self,
+        port: int = 8080,
+        host: str = "127.0.0.1",
+        *,
+        certificate: str | os.PathLike[str] | None = None,
+        document_root: str | os.PathLike[str] | None = None,
+        workers: int = 100,
+        max_connections: int = 65536,
+        max_message_size: int = 1 << 20,
+        max_queue_size: int = 4 << 20,
+        max_body_size: int = 1 << 20,
+        ping_interval: float | None = 20,
+        ping_timeout: float = 20,
+        idle_timeout: float | None = None,
+        close_timeout: float = 10,
+        request_timeout: float = 30,
+        grace: float = 10,
+        compression: bool = True,
+        origins: Sequence[str] | None = None,
+        metrics: str | None = None,
+        options: _options.Options | None = None,
+    ) -> None:
+        self._place = (host, port)
+        self._secure = certificate is not None
+        self._ports: list[int] = []
+        self._max_body_size = max_body_size
+        self._grace = grace
+        self._workers = Workers(workers)
+        self._options = {
+            "enable_keep_alive": "yes",
+            "enable_directory_listing": "no",
+            "websocket_max_connections": _options.size("max_connections", max_connections),
+            "websocket_max_message_size": _options.size("max_message_size", max_message_size),
+            "websocket_max_queue_size": _options.size("max_queue_size", max_queue_size),
+            "websocket_ping_interval_ms": _options.milliseconds("ping_interval", ping_interval),
+            "websocket_ping_timeout_ms": _options.milliseconds("ping_timeout", ping_timeout),
+            "websocket_idle_timeout_ms": _options.milliseconds("idle_timeout", idle_timeout),
+            "websocket_close_timeout_ms": _options.milliseconds("close_timeout", close_timeout),
+            "request_timeout_ms": _options.milliseconds("request_timeout", request_timeout),
+            "websocket_compression": _options.choice(compression),
+        }
+        _options.size("workers", workers)
+        _options.size("max_body_size", max_body_size)
+        _options.listening_ports(host, port, self._secure)
+        if certificate is not None:
+            self._options["ssl_certificate"] = _options.path(certificate)
+        if document_root is not None:
+            self._options["document_root"] = _options.path(document_root)
+        if origins is not None:
+            self._options["websocket_origins"] = _options.names("origins", origins)
+        self._given = _options.given(options or {})
+
+        self._in_flight = _requests.InFlight()
+        self._routes: dict[str, Route] = {}
+        self._trees: list[Route] = []  # those of paths with /**, the longest first
+        self._sockets: list[tuple[SocketOptions, Any]] = []
+        self._served: list[_sockets.Sockets] = []  # by handlers in Python, while it runs
+        self._lock = threading.Lock()  # held while it starts, and to begin its stop
+        self._engine: Engine | None = None  # while it runs
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self._ending = False  # whether its stop has begun
+        self._wake: SimpleQueue[None] = SimpleQueue()  # ends serve_forever; safe in signal handlers
+        self._shutdown: asyncio.Task[None] | None = None  # with a loop, that stop
+        self._ended = asyncio.Event()  # its end, with a loop
+        if metrics is not None:
+            self.route(metrics)(lambda request: Response(self.metrics(), content_type=_METRICS))
+
+    # Handlers
+
+    def route(
+        self,
+        path: str,
+        *,
+        methods: Sequence[str] = ("GET",),
+        max_body_size: int | None = None,
+        stream: bool = False,
+    ) -> Callable[[_H], _H]:
+        """Have the requests for a path answered by a function.
+
+        It takes a `Request` and returns a `Response`, or its body as str or bytes; an async
+        function runs on the loop. What it raises is logged and answered with 500, `BadRequest`
+        with 400. HEAD is answered where GET is; another method gets 405.
+
+        Args:
+            path: The path, without a query; `/files/**` serves all below `/files/`.
+            methods: The methods that the function answers.
+            max_body_size: Bytes of a body, above which the answer is 413; without this, as the
+                server has it.
+            stream: Leave the body to the function, to be read from `Request.stream` or `astream`.
+
+        Returns:
+            What takes the function and returns it.
+
+        Raises:
+            InvalidArgumentError: The path is none.
+        """
+        _check_path(path)
+        limit = max_body_size if max_body_size is not None else self._max_body_size
+        every = tuple(method.upper() for method in methods)
+        if "GET" in every and "HEAD" not in every:
+            every += ("HEAD",)
+
+        def add(handler: _H) -> _H:
+            if not callable(handler):
+                raise TypeError(f"{handler!r} is no handler: give a function of one argument")
+            route = Route(path, handler, every, limit, stream)
+            self._check_loop(route.is_async, path)
+            if path.endswith("/**"):
+                self._trees = sorted([*self._trees, route], key=lambda r: -len(r.path))
+            else:
+                self._routes[path] = route
+            return handler
+
+        return add
+
+    @overload
+    def websocket(
+        self,
+        path: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
+        max_message_size: int | None = None,
+        groups: Sequence[str] = (),
+        authorize: Authorize | None = None,
+    ) -> Callable[[_W], _W]: ...
+
+    @overload
+    def websocket(
+        self, path: str, *, subprotocols: Sequence[str] = (), native: NativeHandlers
+    ) -> None: ...
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
+        max_message_size: int | None = None,
+        groups: Sequence[str] = (),
+        authorize: Authorize | None = None,
+        native: NativeHandlers | None = None,
+    ) -> Callable[[_W], _W] | None:
+        """Have the WebSockets of a path served by a function, an object, or compiled code.
+
+        A function takes a `WebSocket`, or an `AsyncWebSocket` if it is async, and serves it until
+        it returns, which closes the WebSocket with 1000. An exception closes it with 1011 and is
+        logged, except `ConnectionClosed`.
+
+        An object serves all WebSockets of the path; a class is called for one, without arguments.
+        It has any of these methods, sync or async, the first of which may raise `Reject`:
+
+            on_connect(request)           before the WebSocket is open
+            on_ready(ws)                  when it is
+            on_message(ws, message)       for each message, str or bytes
+            on_close(ws, code, reason)    at its end, once if on_ready was called
+
+        Sync methods are the fast way for short work: they run on the threads that bring the
+        events, one call at a time for each WebSocket. Those with async methods among them run on
+        the loop.
+
+        Args:
+            path: The path, without a query; `/chat/**` serves all below `/chat/`.
+            subprotocols: Those that the handler speaks; the client's first one is chosen.
+            origins: The origins whose pages may connect, besides what the server has.
+            max_message_size: Bytes of a message, fewer than the server allows.
+            groups: Groups that each WebSocket of the path joins.
+            authorize: Called with the request before the WebSocket is open, sync or async; it may
+                raise `Reject`.
+            native: Compiled handlers, in place of Python's.
+
+        Returns:
+            What takes the handler and returns it; None with `native`.
+
+        Raises:
+            InvalidArgumentError: The path is none.
+        """
+        _check_path(path)
+        options = SocketOptions(
+            path, tuple(subprotocols), origins, max_message_size, tuple(groups), authorize
+        )
+        if native is not None:
+            self._add(options, native)
+            return None
+
+        def add(handler: _W) -> _W:
+            _sockets.check_handler(handler)
+            self._check_loop(_sockets.is_async(handler) or _sockets.is_async(authorize), path)
+            self._add(options, handler)
+            return handler
+
+        return add
+
+    def broadcast(
+        self, group: str, message: str | bytes, *, exclude: WebSocket | AsyncWebSocket | None = None
+    ) -> int:
+        """Send a message to all members of a group, without waiting for any.
+
+        One that is too slow is dealt with as `websocket_queue_policy` says, which is to close it.
+
+        Args:
+            group: The group's name; one without members is no error.
+            message: str as text, bytes as binary.
+            exclude: The one that does not get it, such as its author.
+
+        Returns:
+            How many it was sent to; 0 while the server stops.
+
+        Raises:
+            WrongStateError: The server does not run.
+        """
+        opcode = 1 if isinstance(message, str) else 2
+        context = self._running.context
+        if exclude is not None:
+            with contextlib.suppress(InvalidHandleError):  # else it has ended, and is no member
+                return http.write_to_others_in_group(exclude._connection, group, opcode, message)
+        try:
+            return http.write_to_group(context, group, opcode, message)
+        except InvalidHandleError:  # it is being stopped: all have been sent 1001
+            return 0
+
+    # What it tells
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports it listens on; empty while it does not run."""
+        return list(self._ports)
+
+    @property
+    def url(self) -> str:
+        """Where it is, such as "http://127.0.0.1:8080".
+
+        Raises:
+            WrongStateError: The server does not run.
+        """
+        return f"http{'s' * self._secure}://{self._address}"
+
+    @property
+    def ws_url(self) -> str:
+        """The same for WebSockets, such as "ws://127.0.0.1:8080".
+
+        Raises:
+            WrongStateError: The server does not run.
+        """
+        return f"ws{'s' * self._secure}://{self._address}"
+
+    @property
+    def _address(self) -> str:
+        assert self._running
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._place[0], self._place[0])
+        return f"{f'[{host}]' if ':' in host else host}:{self._ports[0]}"
+
+    @property
+    def connections(self) -> list[WebSocket | AsyncWebSocket]:
+        """The WebSockets that are open and served by handlers in Python."""
+        return [ws for sockets in self._served for ws in sockets.open]
+
+    @property
+    def stats(self) -> http.WebSocketStatistics:
+        """What its WebSockets have done since it was started.
+
+        Raises:
+            WrongStateError: The server does not run.
+        """
+        return http.get_web_socket_statistics(self._running.context)
+
+    def metrics(self) -> str:
+        """The same in the text format of Prometheus, for a scraper.
+
+        Raises:
+            WrongStateError: The server does not run.
+        """
+        from ._metrics import prometheus
+
+        return prometheus(self.stats)
+
+    # With threads
+
+    def start(self) -> None:
+        """Start to serve and return; other threads do the work.
+
+        Raises:
+            AddressInUseError: Something else listens on the port.
+            UnknownOptionError: One of `options` is none of CivetWeb's.
+            WrongStateError: It runs already.
+            HttpError: It cannot be started otherwise; the message says why.
+        """
+        if not self._needs_loop():
+            self._open(None)
+            return
+        started: Future[None] = Future()
+        target = lambda: asyncio.run(self._run(started))  # noqa: E731 - a thread's whole work
+        threading.Thread(target=target, name="alusus_http loop", daemon=True).start()
+        started.result()
+
+    def stop(self) -> None:
+        """Stop: no new clients, 1001 for open WebSockets, and the end of handlers is waited for.
+
+        It takes as long as clients take to answer, up to `close_timeout`, and handlers to end, up
+        to `grace`. Called from one of its handlers, or on the thread of its loop, it only begins
+        that and returns. Nothing happens to a server that does not run.
+        """
+        engine = self._engine
+        if engine is None:
+            return
+        if engine.loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has been closed; see below
+                engine.loop.call_soon_threadsafe(self._begin_shutdown)
+        elif self._is_inside(engine) or not self._stop_here(engine):
+            threading.Thread(
+                target=self._stop_here, args=(engine,), name="alusus_http stop", daemon=True
+            ).start()
+            return
+        if self._is_inside(engine):
+            return
+        while not self._stopped.wait(_PATIENCE):
+            if engine.forsake():
+                self._stop_here(engine)
+
+    def wait(self) -> None:
+        """Wait until it is stopped, by another thread or a handler."""
+        self._stopped.wait()
+
+    def serve_forever(self) -> None:
+        """Serve until `stop` is called, or the process is sent SIGINT (Ctrl-C) or SIGTERM.
+
+        Signals are heeded when it is called on the main thread.
+
+        Raises:
+            HttpError: As `start`.
+        """
+        if self._needs_loop():
+            asyncio.run(self.serve())
+            return
+        self._wake = SimpleQueue()
+        with self, _signals(lambda: self._wake.put(None)):
+            logger.info("serving at %s", self.url)
+            self._wake.get()
+
+    def __enter__(self) -> Self:
+        """Start to serve, for the block."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _is_inside(self, engine: Engine) -> bool:
+        """Whether this thread is one that the stop waits for."""
+        return engine.is_inside() or self._workers.is_current() or self._in_flight.is_here()
+
+    def _drain(self) -> None:
+        """Wait for the requests that are being answered."""
+        with self._lock:
+            pass  # the first client may have stopped what has not quite started
+        if not self._in_flight.drain(self._grace):
+            logger.warning("a request is still being answered %g s after the stop", self._grace)
+
+    def _stop_here(self, engine: Engine) -> bool:
+        """Stop a server without a loop. False: not on this thread, which answers a request."""
+        with self._lock:
+            begun, self._ending = self._ending, True
+        if begun:
+            return True
+        self._drain()
+        late = threading.Timer(self._grace, self._give_up)
+        late.daemon = True
+        late.start()
+        failure: BaseException | None = None
+        try:
+            engine.stop()
+        except WrongThreadError:
+            self._ending = False
+            return False
+        except BaseException as error:
+            if not engine.has_ended():
+                self._ending = False
+                raise
+            failure = error  # of a callback
+        finally:
+            late.cancel()
+        left = self._workers.join(self._grace)
+        if left:
+            logger.warning("%d handlers still run %g s after the stop", left, self._grace)
+        self._close()
+        if failure is not None:
+            raise failure
+        return True
+
+    # With asyncio
+
+    async def serve(self) -> None:
+        """Serve until `stop` is called, the task is cancelled, or SIGINT or SIGTERM comes.
+
+        Everything happens on the running loop. Signals are heeded when it runs on the main thread.
+
+        Raises:
+            HttpError: As `start`.
+        """
+        async with self:
+            logger.info("serving at %s", self.url)
+            with _loop_signals(self._begin_shutdown):
+                await self._ended.wait()
+
+    async def __aenter__(self) -> Self:
+        """Start to serve on the running loop, for the block."""
+        # On another thread: what the library logs meanwhile comes to the loop.
+        loop = asyncio.get_running_loop()
+        self._shutdown, self._ended = None, asyncio.Event()
+        opening = _in_thread(self._open, loop)
+        cancelled = await _finished(opening)
+        opening.result()
+        if cancelled:
+            await self.__aexit__(None, None, None)
+            raise asyncio.CancelledError
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop, and wait for that, cancelled or not."""
+        shutdown = self._begin_shutdown()
+        cancelled = await _finished(shutdown)
+        shutdown.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _run(self, started: Future[None]) -> None:
+        """Serve on a loop that is there for nothing else."""
+        try:
+            await self.__aenter__()
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result(None)
+        try:
+            await self._ended.wait()
+        finally:  # a handler may have ended the loop, by SystemExit
+            await self.__aexit__(None, None, None)
+
+    def _begin_shutdown(self) -> asyncio.Task[None]:
+        if self._shutdown is None:
+            self._shutdown = asyncio.get_running_loop().create_task(self._shut_down())
+        return self._shutdown
+
+    async def _shut_down(self) -> None:
+        """Stop. A loop that ends cancels this, too, with all tasks, and it is done nevertheless."""
+        engine = self._running
+        try:
+            await _finished(_in_thread(self._drain))
+            stop = _in_thread(engine.stop)
+            await _finished(stop, timeout=self._grace)
+            if not stop.done():
+                self._give_up()
+                engine.cancel()
+            await _finished(stop)
+            await _finished(*engine.tasks, timeout=self._grace)
+            engine.cancel()
+            await _finished(*engine.tasks)
+            await _finished(_in_thread(self._workers.join, self._grace))
+            stop.result()
+        finally:
+            self._close()
+            self._ended.set()
+
+    # Starting and stopping
+
+    @property
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise WrongStateError("this server does not run: start it first")
+        return self._engine
+
+    def _needs_loop(self) -> bool:
+        return any(route.is_async for route in (*self._routes.values(), *self._trees)) or any(
+            _sockets.is_async(options.authorize) or _sockets.is_async(handler)
+            for options, handler in self._sockets
+        )
+
+    def _check_loop(self, is_async: bool, path: str) -> None:
+        if is_async and self._engine is not None and self._engine.loop is None:
+            raise WrongStateError(
+                f"{path}: this server was started without a loop, having no async handler then; "
+                "set this one before the start, or start by `serve` or `async with`"
+            )
+
+    def _open(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        with self._lock:
+            if self._engine is not None:
+                raise WrongStateError("this server runs already")
+            options = {
+                "listening_ports": _options.listening_ports(*self._place, self._secure),
+                **self._options,
+                **self._given,
+            }
+
+            def prepare(engine: Engine) -> None:
+                for socket_options, handler in self._sockets:
+                    self._serve(engine, socket_options, handler)
+                self._ports = [port.port for port in http.get_server_ports(engine.context)]
+                self._ending = False
+                self._in_flight.open()
+                self._stopped.clear()
+                self._engine = engine
+
+            try:
+                Engine(options, self._answer, prepare, loop)
+            except BaseException:
+                self._close()
+                raise
+
+    def _close(self) -> None:
+        self._engine = None
+        self._served.clear()
+        self._ports = []
+        self._stopped.set()
+        self._wake.put(None)
+
+    def _give_up(self) -> None:
+        for sockets in self._served:
+            sockets.end_all()
+
+    def _add(self, options: SocketOptions, handler: Any) -> None:
+        with self._lock:
+            self._sockets.append((options, handler))
+            if self._engine is not None:
+                self._serve(self._engine, options, handler)
+
+    def _serve(self, engine: Engine, options: SocketOptions, handler: Any) -> None:
+        if isinstance(handler, NativeHandlers):
+            engine.serve_natively(
+                options.path, handler.callbacks, handler.user_data, options.subprotocols
+            )
+            return
+        sockets = _sockets.make_sockets(engine, options, handler, self._workers)
+        engine.serve(options.path, sockets, options.subprotocols)
+        self._served.append(sockets)
+
+    def _answer(self, connection: http.Connection) -> Answer:
+        request = Request(connection)
+        route = self._routes.get(request.path)
+        if route is None:
+            for tree in self._trees:
+                if request.path.startswith(tree.path[:-2]):
+                    route = tree
+                    break
+            else:
+                return 0  # for static files, or 404
+        engine = self._running
+        return self._in_flight.answer(
+            lambda: _requests.answer(engine, route, connection, request), connection
+        )
+
+
+# Seconds between two looks whether the loop, which is to stop a server, has been closed instead.
+_PATIENCE = 0.1
+
+
+def _in_thread(function: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
+    """As asyncio.to_thread, for what has to be done even when the loop ends.
+
+    It is no task, which the loop would cancel, nor has the executor been shut down.
+    """
+    done: Future[_T] = Future()
+    call = contextvars.copy_context().run
+
+    def run() -> None:
+        try:
+            done.set_result(call(function, *arguments))
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="alusus_http", daemon=True).start()
+    return asyncio.wrap_future(done)
+
+
+async def _finished(*futures: asyncio.Future[Any], timeout: float | None = None) -> bool:
+    """Wait for what has to be finished, cancelled or not; return whether this task was."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    cancelled = False
+    while waiting := [future for future in futures if not future.done()]:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            break
+        try:
+            await asyncio.wait(waiting, timeout=left)
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled
+
+
+_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Heed signals in the block, where this is possible: on the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        logger.info("%s: stopping", signal.Signals(number).name)
+        stop()
+
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _loop_signals(stop: Callable[[], object]) -> Iterator[None]:
+    """The same for a loop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        logger.info("%s: stopping", number.name)
+        stop()
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/") or "*" in path.removesuffix("/**") or "?" in path:
+        raise InvalidArgumentError(
+            f"{path!r} is no path: give one such as '/chat', or '/files/**' for all below '/files/'"
+        )

@@ -1,0 +1,407 @@
+"""An open WebSocket as handlers have it: `WebSocket` in threads, `AsyncWebSocket` in tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from types import SimpleNamespace
+from typing import NoReturn
+
+from . import http
+from .errors import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ConnectionClosedWithError,
+    InvalidHandleError,
+    QueueFullError,
+)
+from .request import Request
+from .response import Response
+
+__all__ = ["AsyncWebSocket", "Reject", "WebSocket"]
+
+TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9  # opcodes (RFC 6455 section 5.2)
+NORMAL, GOING_AWAY, NO_STATUS, ABNORMAL = 1000, 1001, 1005, 1006  # close codes (section 7.4.1)
+
+FOREVER, AT_ONCE = -1, 0  # as a timeout of write_to_web_socket_within
+
+# Messages that wait for a handler, beyond which the client has to wait, too.
+MOST_UNREAD = 16
+
+# How long an async `send` that has no room sleeps before it looks again: the client is slow, and
+# its queue holds megabytes, so that neither end notices.
+_LEAST_PAUSE, _MOST_PAUSE = 0.001, 0.050
+
+
+class Reject(Exception):
+    """Raised before a WebSocket is open, refuses it: the client gets an HTTP answer instead.
+
+    Args:
+        status: The status code, 400 to 599 or a redirect.
+        headers: More headers.
+        body: Text or bytes that say why.
+    """
+
+    def __init__(
+        self,
+        status: int = 403,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        body: str | bytes = b"",
+    ) -> None:
+        super().__init__(status)
+        self.response = Response(body, status, headers)
+
+
+class _Common:
+    """What does not differ between threads and tasks.
+
+    Attributes:
+        request: The request that opened the WebSocket.
+        subprotocol: The one that was agreed on; None without one.
+        state: Yours, for as long as the WebSocket is open; `request.state` is the same.
+    """
+
+    __slots__ = ("__weakref__", "_connection", "_over", "request", "state", "subprotocol")
+
+    def __init__(self, connection: http.Connection, request: Request) -> None:
+        self._connection = connection
+        self._over: ConnectionClosed | None = None  # set when the last event of it has come
+        self.request = request
+        self.subprotocol = http.get_subprotocol(connection)
+        self.state: SimpleNamespace = request.state
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.request.path} of {self.request.peer[0]}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent; out of date as soon as it is told."""
+        return bool(http.is_web_socket_open(self._connection))
+
+    @property
+    def queued(self) -> int:
+        """The bytes that wait for the client to take them; 0 when it has gone."""
+        try:
+            return http.get_queued_bytes(self._connection)
+        except InvalidHandleError:
+            return 0
+
+    def join(self, group: str) -> None:
+        """Become a member of a group, until `leave` or the end.
+
+        Raises:
+            ConnectionClosed: The WebSocket is closed or closing.
+        """
+        try:
+            http.join_group(self._connection, group)
+        except (ConnectionClosedError, InvalidHandleError):
+            self._raise_closed()
+
+    def leave(self, group: str) -> None:
+        """Be no member of a group any more; nothing happens to one that was none."""
+        with suppress(InvalidHandleError):  # it has left all groups at its end
+            http.leave_group(self._connection, group)
+
+    def _write(self, message: str | bytes, timeout_ms: int | None = None) -> None:
+        """Send a message; None: a full queue is dealt with by websocket_queue_policy."""
+        opcode = TEXT if isinstance(message, str) else BINARY
+        try:
+            if timeout_ms is None:
+                http.write_to_web_socket(self._connection, opcode, message)
+            else:
+                http.write_to_web_socket_within(self._connection, opcode, message, timeout_ms)
+        except (ConnectionClosedError, InvalidHandleError):
+            self._raise_closed()
+
+    def _control(self, opcode: int, data: bytes) -> None:
+        try:
+            http.write_to_web_socket(self._connection, opcode, data)
+        except (ConnectionClosedError, InvalidHandleError):
+            self._raise_closed()
+
+    def _close(self, code: int, reason: str) -> None:
+        with suppress(ConnectionClosedError, InvalidHandleError):  # it is closed, as was wanted
+            http.close_web_socket_with_reason(self._connection, code, reason)
+
+    def _raise_closed(self) -> NoReturn:
+        over = self._over
+        if over is None:  # it is closing, and its last event has not come yet
+            with suppress(InvalidHandleError):
+                over = closed(http.get_close_code(self._connection) or ABNORMAL, "")
+        raise over or closed(ABNORMAL, "") from None
+
+
+def closed(code: int, reason: str) -> ConnectionClosed:
+    """The exception for a close code."""
+    ok = code in (NORMAL, GOING_AWAY)
+    return (ConnectionClosedOK if ok else ConnectionClosedWithError)(code, reason)
+
+
+class ThreadInbox:
+    """Messages on their way to a handler that blocks for them. Of any thread.
+
+    `put` says when the client has to wait; then `when_room` says who is told when it may go on.
+    """
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[str | bytes | ConnectionClosed] = SimpleQueue()
+        self._lock = threading.Lock()  # guards the two below
+        self._on_room: Callable[[], object] | None = None
+        self._abandoned = False
+
+    def put(self, message: str | bytes) -> bool:
+        """Add a message; False when the next one has to wait for room."""
+        if self._abandoned:
+            return True
+        self._queue.put(message)
+        return self._queue.qsize() < MOST_UNREAD
+
+    def when_room(self, on_room: Callable[[], object]) -> None:
+        """Have a function called when there is room, which may be now."""
+        with self._lock:
+            if not self._abandoned and self._queue.qsize() >= MOST_UNREAD:
+                self._on_room = on_room
+                return
+        on_room()
+
+    def get(self, timeout: float | None) -> str | bytes:
+        """Take the oldest message; what came before the end is still taken."""
+        try:
+            message = self._queue.get(timeout=timeout)
+        except Empty:
+            raise TimeoutError(f"no message came within {timeout} s") from None
+        if isinstance(message, ConnectionClosed):
+            self._queue.put(message)
+            raise closed(message.code, message.reason)
+        # Without the lock: whoever sets it has seen a full queue, so that another look follows.
+        if self._on_room is not None and self._queue.qsize() < MOST_UNREAD:
+            self._tell()
+        return message
+
+    def end(self, over: ConnectionClosed) -> None:
+        """Say that no message comes any more, and why."""
+        self._queue.put(over)
+
+    def abandon(self) -> None:
+        """Take no more: the handler has returned, or has had its time."""
+        with self._lock:
+            self._abandoned = True
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            on_room, self._on_room = self._on_room, None
+        if on_room is not None:
+            on_room()
+
+
+class TaskInbox:
+    """Messages on their way to a task. Of the loop's thread alone."""
+
+    def __init__(self) -> None:
+        self._messages: deque[str | bytes] = deque()
+        self._over: ConnectionClosed | None = None
+        self._abandoned = False
+        self._on_room: Callable[[], object] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, message: str | bytes) -> bool:
+        """Add a message; False when the next one has to wait for room."""
+        if not self._abandoned:
+            self._messages.append(message)
+            self._wake()
+        return len(self._messages) < MOST_UNREAD
+
+    def when_room(self, on_room: Callable[[], object]) -> None:
+        """Have a function called when there is room, which may be now."""
+        if len(self._messages) < MOST_UNREAD:
+            on_room()
+        else:
+            self._on_room = on_room
+
+    async def get(self) -> str | bytes:
+        """Take the oldest message; what came before the end is still taken."""
+        while not self._messages:
+            if self._over is not None:
+                raise closed(self._over.code, self._over.reason)
+            await self._change()
+        message = self._messages.popleft()
+        on_room, self._on_room = self._on_room, None
+        if on_room is not None:
+            on_room()
+        return message
+
+    def end(self, over: ConnectionClosed) -> None:
+        """Say that no message comes any more, and why."""
+        self._over = over
+        self._wake()
+
+    async def ended(self) -> ConnectionClosed:
+        """Wait for the end, and drop what comes before it."""
+        self.abandon()
+        while self._over is None:
+            await self._change()
+        return self._over
+
+    def abandon(self) -> None:
+        """Drop what is there and what still comes: the handler has returned."""
+        self._abandoned = True
+        self._messages.clear()
+        on_room, self._on_room = self._on_room, None
+        if on_room is not None:
+            on_room()
+
+    async def _change(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("another task is receiving from this WebSocket already")
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class WebSocket(_Common):
+    """A WebSocket of a sync handler.
+
+    A function receives by `for message in ws` or `receive`, an object by its `on_message`. Every
+    method may be called from any thread; two threads that receive share the messages.
+    """
+
+    __slots__ = ("_inbox",)
+
+    def __init__(
+        self, connection: http.Connection, request: Request, inbox: ThreadInbox | None
+    ) -> None:
+        super().__init__(connection, request)
+        self._inbox = inbox  # None: messages go to an object's on_message
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message: str as text, bytes as binary.
+
+        In a function it waits while the queue to the client is full (`max_queue_size`). In an
+        object's method it never waits: a client that is so slow is dealt with as
+        `websocket_queue_policy` says, which is to close its connection.
+
+        Raises:
+            ConnectionClosed: The WebSocket is closed or closing.
+            QueueFullError: The message was dropped, by that policy.
+        """
+        if self._inbox is None:
+            self._write(message)
+        else:
+            self._write(message, FOREVER)
+
+    def receive(self, timeout: float | None = None) -> str | bytes:
+        """Wait for the next message: str for text, bytes for binary.
+
+        Args:
+            timeout: The longest wait in seconds; without it there is no limit.
+
+        Raises:
+            ConnectionClosed: There is none and none will come.
+            TimeoutError: None came in time.
+        """
+        if self._inbox is None:
+            raise RuntimeError("the messages of this WebSocket go to the on_message of its object")
+        return self._inbox.get(timeout)
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Yield each message until the WebSocket has ended as it should.
+
+        Raises:
+            ConnectionClosedWithError: It has ended otherwise.
+        """
+        try:
+            while True:
+                yield self.receive()
+        except ConnectionClosedOK:
+            return
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping with up to 125 bytes, besides those that the server sends by itself."""
+        self._control(PING, data)
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Begin to close, without waiting for the client; nothing happens to one that is closed.
+
+        Args:
+            code: 1000 when all is done, or what RFC 6455 section 7.4 has for the case; 4000 to
+                4999 are the program's own.
+            reason: A text for the client, up to 123 bytes in UTF-8.
+        """
+        self._close(code, reason)
+
+
+class AsyncWebSocket(_Common):
+    """A WebSocket of an async handler.
+
+    A function receives by `async for message in ws` or `receive`, in one task at a time; an object
+    by its `on_message`, in which `receive` gets the message after. Sending is possible in any task,
+    in those of other threads' loops, too.
+    """
+
+    __slots__ = ("_inbox",)
+
+    def __init__(self, connection: http.Connection, request: Request) -> None:
+        super().__init__(connection, request)
+        self._inbox = TaskInbox()
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message: str as text, bytes as binary.
+
+        It waits while the queue to the client is full (`max_queue_size`).
+
+        Raises:
+            ConnectionClosed: The WebSocket is closed or closing.
+        """
+        pause = _LEAST_PAUSE
+        while True:
+            try:
+                return self._write(message, AT_ONCE)
+            except QueueFullError:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _MOST_PAUSE)
+
+    async def receive(self) -> str | bytes:
+        """Wait for the next message: str for text, bytes for binary.
+
+        Raises:
+            ConnectionClosed: There is none and none will come.
+        """
+        return await self._inbox.get()
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield each message until the WebSocket has ended as it should.
+
+        Raises:
+            ConnectionClosedWithError: It has ended otherwise.
+        """
+        try:
+            while True:
+                yield await self.receive()
+        except ConnectionClosedOK:
+            return
+
+    async def ping(self, data: bytes = b"") -> None:
+        """Send a ping with up to 125 bytes, besides those that the server sends by itself."""
+        self._control(PING, data)
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Begin to close, without waiting for the client; nothing happens to one that is closed.
+
+        Args:
+            code: 1000 when all is done, or what RFC 6455 section 7.4 has for the case; 4000 to
+                4999 are the program's own.
+            reason: A text for the client, up to 123 bytes in UTF-8.
+        """
+        self._close(code, reason)

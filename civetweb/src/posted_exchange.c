@@ -1,0 +1,474 @@
+/*
+ * Requests for programs that answer when they can, such as the tasks of an event loop.
+ *
+ * CivetWeb's worker must not leave a request before it is answered. Instead of waiting for a callback's
+ * result, as rt_event_post does, the worker stays in ah_post_exchange and works for the program:
+ *
+ *   1. it posts an event with the request in one block, and the part of the body that is there;
+ *   2. ah_exchange_write, on the program's thread, sends what the socket takes at once. What it does
+ *      not take is left to the worker, which writes it and posts an event when all is written;
+ *   3. ah_exchange_read has the worker wait for the next part of the body, and post it;
+ *   4. when the answer is complete, the worker goes back to CivetWeb and its next request.
+ *
+ * Meanwhile the worker polls the socket, to notice that the client has gone. This makes the common
+ * case cheap: a worker that polls for the next request need not be woken when the answer is complete,
+ * since that request wakes it (it lingers). One context switch in each direction is all that a request
+ * costs then.
+ */
+#include "posted_exchange.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "alusus_http/alusus_http_events.h"
+#include "civetweb_internal.h"
+#include "clock.h"
+#include "connection.h"
+#include "errors.h"
+#include "events.h"
+#include "handles.h"
+#include "http/request.h"
+
+/* How long a worker polls until it looks whether the server is being stopped, and until it stops
+ * lingering: a keep-alive connection closes that much later than keep_alive_timeout_ms says. */
+#define LOOK_MS 500
+
+/* How much of a body is read, or written, at once. */
+#define PART ((size_t)64 << 10)
+
+void posted_exchange_init(struct posted_exchange *exchange)
+{
+    pthread_mutex_init(&exchange->mutex, NULL);
+    exchange->wake = -1;
+}
+
+void posted_exchange_free(struct posted_exchange *exchange)
+{
+    if (exchange->wake >= 0)
+        close(exchange->wake);
+    free(exchange->unsent);
+    pthread_mutex_destroy(&exchange->mutex);
+}
+
+/* Events */
+
+static bool post(struct connection *connection, int what, int32_t flags, size_t head_size, const void *data, size_t size)
+{
+    ah_event event = {.kind = AH_EVENT_EXCHANGE};
+
+    event.arguments.exchange.connection = connection->handle;
+    event.arguments.exchange.exchange = connection->posted_exchange.number;
+    event.arguments.exchange.what = what;
+    event.arguments.exchange.flags = flags;
+    event.arguments.exchange.head_size = head_size;
+    return events_note(connection->server, &event, data, size);
+}
+
+struct block {
+    char *data;
+    size_t size;
+    size_t capacity;
+};
+
+static void append(struct block *block, const char *bytes, size_t size)
+{
+    if (block->data != NULL && block->size + size <= block->capacity)
+        memcpy(block->data + block->size, bytes, size);
+    block->size += size;
+}
+
+static void append_text(struct block *block, const char *text)
+{
+    append(block, text == NULL ? "" : text, text == NULL ? 1 : strlen(text) + 1);
+}
+
+static void append_number(struct block *block, int64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRId64, number);
+    append_text(block, text);
+}
+
+static void append_lower(struct block *block, const char *text)
+{
+    size_t begin = block->size, i;
+
+    append_text(block, text);
+    if (block->data == NULL || block->size > block->capacity)
+        return;
+    for (i = begin; i < block->size; i++)
+        if (block->data[i] >= 'A' && block->data[i] <= 'Z')
+            block->data[i] += 'a' - 'A';
+}
+
+static void note_local_address(const struct mg_connection *civetweb, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    if (getsockname(civetweb_socket(civetweb), (struct sockaddr *)&address, &length) != 0)
+        return;
+    if (address.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, text, (socklen_t)size);
+    else if (address.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, text, (socklen_t)size);
+}
+
+/* The request as a row of texts, each with a NUL behind it; alusus_http_events.h has their order. */
+static void append_head(struct block *block, const struct connection *connection)
+{
+    const ah_request_info *info = &connection->info;
+    int i;
+
+    append_text(block, info->request_method);
+    append_text(block, info->local_uri_raw);
+    append_text(block, info->query_string);
+    append_text(block, info->http_version);
+    append_text(block, info->remote_addr);
+    append_number(block, info->remote_port);
+    append_text(block, connection->posted_exchange.local_address);
+    append_number(block, info->server_port);
+    for (i = 0; i < info->number_headers; i++) {
+        append_lower(block, info->http_headers[i].name);
+        append_text(block, info->http_headers[i].value);
+    }
+}
+
+static bool post_request(struct connection *connection)
+{
+    struct mg_connection *civetweb = connection->civetweb;
+    size_t early = civetweb_early_body(civetweb), head_size;
+    struct block block = {NULL, 0, 0};
+    int32_t flags = 0;
+    bool posted;
+
+    append_head(&block, connection);
+    head_size = block.size;
+    block.capacity = head_size + early;
+    block.data = malloc(block.capacity);
+    if (block.data == NULL)
+        return false;
+    block.size = 0;
+    append_head(&block, connection);
+    if (early > 0 && mg_read(civetweb, block.data + head_size, early) != (int)early) {
+        free(block.data);
+        return false;
+    }
+    if (civetweb_keeps_alive(civetweb))
+        flags |= AH_EXCHANGE_KEEPS_ALIVE;
+    if (!civetweb_body_is_complete(civetweb))
+        flags |= AH_EXCHANGE_MORE_BODY;
+    if (!request_body_will_come(connection))
+        flags |= AH_EXCHANGE_EXPECTS_CONTINUE;
+    posted = post(connection, AH_EXCHANGE_REQUEST, flags, head_size, block.data, block.capacity);
+    free(block.data);
+    return posted;
+}
+
+/* The worker's side. Every function here holds the mutex when it is called and when it returns. */
+
+static void report_gone(struct connection *connection)
+{
+    if (!connection->posted_exchange.answered)
+        post(connection, AH_EXCHANGE_GONE, 0, 0, NULL, 0);
+}
+
+/* Let the worker use CivetWeb's connection without the mutex, which it may do for long. */
+static void begin_work(struct posted_exchange *exchange)
+{
+    exchange->busy = true;
+    pthread_mutex_unlock(&exchange->mutex);
+}
+
+static void lose(struct connection *connection)
+{
+    connection->posted_exchange.lost = true;
+    civetweb_close_after_answer(connection->civetweb);
+    report_gone(connection);
+}
+
+static void end_work(struct connection *connection, bool lost)
+{
+    pthread_mutex_lock(&connection->posted_exchange.mutex);
+    connection->posted_exchange.busy = false;
+    if (lost)
+        lose(connection);
+}
+
+static void write_unsent(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    char *data = exchange->unsent;
+    size_t size = exchange->unsent_size, sent = 0;
+    bool lost = false;
+
+    exchange->unsent = NULL;
+    exchange->unsent_size = 0;
+    exchange->writing_size = size;
+    begin_work(exchange);
+    while (sent < size && !lost) {
+        size_t part = size - sent < PART ? size - sent : PART;
+
+        lost = mg_write(connection->civetweb, data + sent, part) != (int)part;
+        sent += part;
+    }
+    free(data);
+    end_work(connection, lost);
+    exchange->writing_size = 0;
+    if (!lost && exchange->unsent_size == 0 && !exchange->answered)
+        post(connection, AH_EXCHANGE_WRITTEN, 0, 0, NULL, 0);
+}
+
+/* A client that waits to be asked for the body is asked before it is waited for. */
+static void ask_for_body(struct connection *connection)
+{
+    connection->posted_exchange.asked = true;
+    request_ask_for_body(connection);
+}
+
+static void read_body(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    struct mg_connection *civetweb = connection->civetweb;
+    char *part = malloc(PART);
+    int count;
+
+    exchange->wants_body = exchange->body_is_here = false;
+    begin_work(exchange);
+    count = part == NULL ? -1 : civetweb_read(civetweb, part, PART);
+    end_work(connection, count < 0);
+    if (count >= 0)
+        post(connection, AH_EXCHANGE_BODY, civetweb_body_is_complete(civetweb) ? 0 : AH_EXCHANGE_MORE_BODY, 0, part,
+             (size_t)count);
+    free(part);
+}
+
+static bool is_at_its_end(int socket)
+{
+    char byte;
+    ssize_t count = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* Poll once, for what may come after the body as long as `*watch`. */
+static void await_work(struct connection *connection, bool *watch)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    const struct mg_connection *civetweb = connection->civetweb;
+    const ah_callbacks *callbacks = &connection->server->callbacks;
+    bool watches = *watch && civetweb_body_is_complete(civetweb);
+    struct pollfd polled[2] = {
+        {.fd = watches || exchange->wants_body ? civetweb_socket(civetweb) : -1, .events = POLLIN},
+        {.fd = exchange->wake, .events = POLLIN},
+    };
+    eventfd_t times;
+
+    exchange->lingers = watches && callbacks->end_request == NULL && callbacks->log_access == NULL &&
+                        civetweb_keeps_alive(civetweb) && !civetweb_has_next_request(civetweb);
+    pthread_mutex_unlock(&exchange->mutex);
+    if (poll(polled, 2, LOOK_MS) <= 0)
+        polled[0].revents = polled[1].revents = 0;
+    if (polled[1].revents != 0)
+        eventfd_read(exchange->wake, &times);
+    pthread_mutex_lock(&exchange->mutex);
+    exchange->lingers = false;
+    if (polled[0].revents == 0)
+        return;
+    if (!watches) {
+        exchange->body_is_here = true;
+        return;
+    }
+    if (!exchange->answered && is_at_its_end(polled[0].fd))
+        report_gone(connection);
+    *watch = false; /* its next request has come early, or nothing comes any more */
+}
+
+/* The client has sent nothing of the body for request_timeout_ms. */
+static void give_up(struct connection *connection)
+{
+    connection->posted_exchange.wants_body = false;
+    lose(connection);
+}
+
+static void serve(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    bool watch = true;
+
+    while (!civetweb_is_stopping(connection->civetweb)) {
+        if (exchange->unsent_size > 0 && !exchange->lost)
+            write_unsent(connection);
+        else if (exchange->answered)
+            return;
+        else if (exchange->wants_body && !exchange->asked)
+            ask_for_body(connection);
+        else if (exchange->wants_body && (exchange->body_is_here || civetweb_has_input(connection->civetweb)))
+            read_body(connection);
+        else if (exchange->wants_body && clock_now() > exchange->deadline)
+            give_up(connection);
+        else
+            await_work(connection, &watch);
+    }
+    report_gone(connection);
+}
+
+int32_t ah_post_exchange(ah_connection *handle)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+    struct posted_exchange *exchange;
+    int32_t status = 503;
+
+    if (connection == NULL)
+        return status;
+    exchange = &connection->posted_exchange;
+    pthread_mutex_lock(&exchange->mutex);
+    if (exchange->wake < 0) {
+        exchange->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        note_local_address(connection->civetweb, exchange->local_address, sizeof exchange->local_address);
+    }
+    exchange->number++;
+    exchange->answered = exchange->wants_body = exchange->asked = exchange->body_is_here = exchange->lost = false;
+    exchange->open = exchange->wake >= 0;
+    if (exchange->open && post_request(connection)) {
+        serve(connection);
+        status = exchange->answered ? exchange->status : 503;
+    }
+    exchange->open = false;
+    free(exchange->unsent);
+    exchange->unsent = NULL;
+    exchange->unsent_size = 0;
+    pthread_mutex_unlock(&exchange->mutex);
+    handle_unpin(handle);
+    return status;
+}
+
+/* The program's side */
+
+/* The connection, pinned and with the mutex, while this exchange is open and not answered. */
+static struct connection *enter(ah_connection *handle, uint64_t number)
+{
+    struct connection *connection;
+    struct posted_exchange *exchange;
+
+    error_clear();
+    connection = handle_pin(HANDLE_CONNECTION, handle);
+    if (connection == NULL)
+        return NULL;
+    exchange = &connection->posted_exchange;
+    pthread_mutex_lock(&exchange->mutex);
+    if (exchange->open && exchange->number == number && !exchange->answered && !exchange->lost)
+        return connection;
+    if (exchange->number == number && exchange->answered)
+        error_set(AH_ERROR_WRONG_STATE, "the answer is complete already");
+    else
+        error_set(AH_ERROR_CONNECTION_CLOSED, "the answer could not be sent: the client has gone, took nothing for "
+                                              "request_timeout_ms, or the server is being stopped");
+    pthread_mutex_unlock(&exchange->mutex);
+    handle_unpin(handle);
+    return NULL;
+}
+
+static void leave(struct connection *connection)
+{
+    ah_connection *handle = connection->handle;
+
+    pthread_mutex_unlock(&connection->posted_exchange.mutex);
+    handle_unpin(handle);
+}
+
+/* Leave bytes to the worker. */
+static bool keep(struct posted_exchange *exchange, const char *data, size_t size)
+{
+    char *grown = realloc(exchange->unsent, exchange->unsent_size + size);
+
+    if (grown == NULL) {
+        error_set_no_memory();
+        return false;
+    }
+    memcpy(grown + exchange->unsent_size, data, size);
+    exchange->unsent = grown;
+    exchange->unsent_size += size;
+    return true;
+}
+
+int64_t ah_exchange_write(ah_connection *handle, uint64_t number, const char *data, size_t size, int32_t status)
+{
+    struct connection *connection = enter(handle, number);
+    struct posted_exchange *exchange;
+    size_t sent = 0;
+    int64_t result = -1;
+
+    if (connection == NULL)
+        return -1;
+    exchange = &connection->posted_exchange;
+    connection->response.state = RESPONSE_RAW;
+    if (size > 0 && exchange->unsent_size == 0 && !exchange->busy) {
+        ssize_t count = civetweb_write_some(connection->civetweb, data, size);
+
+        if (count < 0) {
+            error_set(AH_ERROR_CONNECTION_CLOSED, "the answer could not be sent: the client has gone");
+            exchange->lost = true;
+            civetweb_close_after_answer(connection->civetweb);
+            goto done;
+        }
+        sent = (size_t)count;
+    }
+    if (sent < size && !keep(exchange, data + sent, size - sent))
+        goto done;
+    if (status != 0) {
+        exchange->answered = true;
+        exchange->status = status < 0 ? -status : status;
+        if (status < 0)
+            civetweb_close_after_answer(connection->civetweb);
+    }
+    if (exchange->unsent_size > 0 || (status < 0 || (status > 0 && !exchange->lingers)))
+        eventfd_write(exchange->wake, 1);
+    result = (int64_t)(exchange->unsent_size + exchange->writing_size);
+done:
+    leave(connection);
+    return result;
+}
+
+int32_t ah_exchange_read(ah_connection *handle, uint64_t number)
+{
+    struct connection *connection = enter(handle, number);
+
+    if (connection == NULL)
+        return -1;
+    connection->posted_exchange.wants_body = true;
+    connection->posted_exchange.deadline = clock_now() + civetweb_request_timeout(connection->civetweb);
+    eventfd_write(connection->posted_exchange.wake, 1);
+    leave(connection);
+    return 0;
+}
+
+int32_t ah_exchange_abandon(ah_connection *handle, uint64_t number)
+{
+    struct connection *connection;
+    struct posted_exchange *exchange;
+
+    error_clear();
+    connection = handle_pin(HANDLE_CONNECTION, handle);
+    if (connection == NULL)
+        return -1;
+    exchange = &connection->posted_exchange;
+    pthread_mutex_lock(&exchange->mutex);
+    if (exchange->open && exchange->number == number && !exchange->answered) {
+        exchange->answered = true;
+        exchange->status = 500;
+        civetweb_close_after_answer(connection->civetweb);
+        eventfd_write(exchange->wake, 1);
+    }
+    leave(connection);
+    return 0;
+}

@@ -1,0 +1,465 @@
+"""ASGI 3 over real sockets: HTTP and lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from alusus_http import asgi
+from tests.hosting.hosting import Loop, Served, asgi_served, http_only, logged, options
+from tests.support import REPLY, free_port
+
+Message = dict[str, Any]
+
+PAGES: dict[str, Any] = {}
+BODY = bytes(range(256)) * 1000
+
+
+def page(function: Any) -> Any:
+    PAGES["/" + function.__name__] = function
+    return function
+
+
+@http_only
+async def dispatch(scope: Any, receive: Any, send: Any) -> None:
+    await PAGES[scope["path"]](scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with asgi_served(dispatch) as served:
+        yield served
+
+
+async def start(send: Any, *headers: tuple[bytes, bytes], status: int = 200) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def body(send: Any, data: bytes, more: bool = False) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def read(receive: Any) -> bytes:
+    data, more = b"", True
+    while more:
+        message = await receive()
+        assert message["type"] == "http.request"
+        data += message["body"]
+        more = message["more_body"]
+    return data
+
+
+@page
+async def whole(scope: Any, receive: Any, send: Any) -> None:
+    await start(send)
+    await body(send, b"a whole body")
+
+
+@page
+async def pieces(scope: Any, receive: Any, send: Any) -> None:
+    await start(send)
+    await body(send, b"one ", True)
+    await body(send, b"", True)
+    await body(send, b"two", True)
+    await send({"type": "http.response.body"})
+
+
+@page
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    await start(send, status=204)
+    await body(send, b"")
+
+
+@page
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    data = await read(receive)
+    await start(send)
+    await body(send, data)
+
+
+def test_a_whole_body_gets_its_length(served: Served) -> None:
+    response = served.get("/whole")
+    assert (response.status, response.reason, response.body) == (200, "OK", b"a whole body")
+    assert response.header("content-length") == "12"
+    assert response.header("date") is not None
+
+
+def test_pieces_are_sent_as_they_come(served: Served) -> None:
+    assert served.get("/pieces").parts == [b"one ", b"two"]
+
+
+@pytest.mark.parametrize("path", ["/whole", "/pieces", "/nothing"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_connection_stays_usable(served: Served, path: str, method: str) -> None:
+    with served.client() as client:
+        client.get(path, method=method)
+        assert client.get("/whole").body == b"a whole body"
+
+
+def test_requests_that_come_together_are_answered_in_turn(served: Served) -> None:
+    with served.client() as client:
+        client.send(
+            b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\nGET /pieces HTTP/1.1\r\nHost: x\r\n\r\n" * 3
+        )
+        bodies = [client.receive().body for _ in range(6)]
+    assert bodies == [b"a whole body", b"one two"] * 3
+
+
+def test_a_pause_between_requests(served: Served) -> None:
+    with served.client() as client:
+        for _ in range(2):
+            assert client.get("/whole").status == 200
+            threading.Event().wait(0.7)  # longer than a worker lingers
+
+
+def test_scope() -> None:
+    seen: list[Any] = []
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+        await whole(scope, receive, send)
+
+    with asgi_served(application, root_path="/r\u00f6ot") as served, served.client() as client:
+        address = client.socket.getsockname()
+        client.send(
+            b"POST /l%C3%B6ok/%61?q=%201&r HTTP/1.1\r\nHost: example.org\r\nX-Twice: 1\r\n"
+            b"x-twice: 2\r\nX_Odd: 3\r\nX-Latin: caf\xe9\r\nContent-Length: 2\r\n\r\nhi"
+        )
+        assert client.receive().status == 200
+    assert seen[0] == {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/r\u00f6ot/l\u00f6ok/a",
+        "raw_path": "/r\u00f6ot".encode() + b"/l%C3%B6ok/%61",
+        "query_string": b"q=%201&r",
+        "root_path": "/r\u00f6ot",
+        "headers": [
+            (b"host", b"example.org"),
+            (b"x-twice", b"1"),
+            (b"x-twice", b"2"),
+            (b"x_odd", b"3"),
+            (b"x-latin", b"caf\xe9"),
+            (b"content-length", b"2"),
+        ],
+        "client": address,
+        "server": ("127.0.0.1", served.port),
+        "state": {},
+    }
+
+
+def test_http_1_0(served: Served) -> None:
+    with served.client() as client:
+        client.send("GET /pieces HTTP/1.0\r\n\r\n")
+        response = client.receive()
+        assert (response.body, response.header("connection")) == (b"one two", "close")
+
+
+@pytest.mark.parametrize("early", [0, 100, len(BODY)])
+def test_a_body_with_a_length(served: Served, early: int) -> None:
+    with served.client() as client:
+        client.send(f"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n")
+        client.send(BODY[:early])
+        client.send(BODY[early:])
+        assert client.receive().body == BODY
+        assert client.get("/whole").status == 200
+
+
+def test_a_chunked_body(served: Served) -> None:
+    def parts() -> Iterator[bytes]:
+        for i in range(0, len(BODY), 10_000):
+            yield BODY[i : i + 10_000]
+
+    with httpx.Client() as client:
+        for _ in range(2):
+            assert client.post(served.url + "/echo", content=parts()).content == BODY
+
+
+def test_both_ways_at_once(served: Served) -> None:
+    @page
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        await start(send)
+        more = True
+        while more:
+            message = await receive()
+            more = message["more_body"]
+            await body(send, b"heard " + message["body"], more)
+
+    with served.client() as client:
+        client.send("POST /talk HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        heard = b""
+        for word in (b"one", b"two", b"six"):
+            client.send(word)
+            while word not in heard:
+                heard += client.file.readline()
+        assert b"heard one\r\n" in heard
+
+
+def test_100_continue(served: Served) -> None:
+    head = "HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    with served.client() as client:
+        client.send("POST /echo " + head)
+        assert client.receive().status == 100
+        client.send("hi")
+        assert client.receive().body == b"hi"
+        assert client.get("/whole").status == 200
+        client.send("POST /whole " + head)
+        assert client.receive().header("connection") == "close"
+        assert client.is_closed()
+
+
+def test_a_slow_client_holds_up_the_application(served: Served) -> None:
+    sent = 0
+
+    @page
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal sent
+        await start(send)
+        for _ in range(1000):
+            await body(send, bytes(100_000), True)
+            sent += 1
+        await body(send, b"")
+
+    with served.client() as client:
+        client.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        threading.Event().wait(0.5)
+        assert sent < 200
+        assert served.get("/whole").status == 200
+        assert len(client.receive().body) == 100_000_000
+
+
+def test_a_client_that_goes(served: Served) -> None:
+    told = threading.Event()
+    errors: list[BaseException] = []
+
+    @page
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        assert (await receive())["type"] == "http.disconnect"
+        try:
+            await start(send)
+            for _ in range(100):
+                await body(send, bytes(1000), True)
+                await asyncio.sleep(0.01)
+        except OSError as error:
+            errors.append(error)
+        told.set()
+
+    with served.client() as client:
+        client.send("GET /waits HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert told.wait(REPLY)
+    assert len(errors) == 1
+
+
+def test_receive_after_the_answer_is_a_disconnect(served: Served) -> None:
+    received: list[str] = []
+    done = threading.Event()
+
+    @page
+    async def after(scope: Any, receive: Any, send: Any) -> None:
+        async def listen() -> None:
+            await receive()
+            received.append((await receive())["type"])
+
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0)
+        await whole(scope, receive, send)
+        await listening
+        received.append((await receive())["type"])
+        done.set()
+
+    with served.client() as client:
+        assert client.get("/after").body == b"a whole body"
+        assert done.wait(REPLY)
+        assert client.get("/whole").status == 200
+    assert received == ["http.disconnect"] * 2
+
+
+@http_only
+async def raises(scope: Any, receive: Any, send: Any) -> None:
+    raise KeyError("raised")
+
+
+@http_only
+async def returns(scope: Any, receive: Any, send: Any) -> None:
+    return
+
+
+@http_only
+async def starts_twice(scope: Any, receive: Any, send: Any) -> None:
+    await start(send)
+    await start(send)
+
+
+@http_only
+async def forgets_to_start(scope: Any, receive: Any, send: Any) -> None:
+    await body(send, b"x")
+
+
+@http_only
+async def injects(scope: Any, receive: Any, send: Any) -> None:
+    await start(send, (b"x", b"a\r\ninjected: 1"))
+
+
+@http_only
+async def unknown(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.nonsense"})
+
+
+@pytest.mark.parametrize(
+    ("application", "message"),
+    [
+        (raises, "raised"),
+        (returns, "before its answer was complete"),
+        (starts_twice, "twice"),
+        (forgets_to_start, "before http.response.start"),
+        (injects, "line break"),
+        (unknown, "http.response.nonsense"),
+    ],
+)
+def test_a_failing_application_gets_500(
+    application: asgi.Application, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with asgi_served(application) as served, served.client() as client:
+        response = client.get()
+        assert (response.status, response.body) == (500, b"Internal Server Error")
+        assert client.is_closed()
+    assert message in logged(caplog)
+
+
+def test_failing_midway_breaks_off(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    @page
+    async def midway(scope: Any, receive: Any, send: Any) -> None:
+        await start(send)
+        await body(send, b"begun", True)
+        raise KeyError("midway")
+
+    with served.client() as client, pytest.raises(AssertionError, match="breaks off"):
+        client.get("/midway")
+    assert "midway" in logged(caplog)
+
+
+def test_many_at_once(served: Served) -> None:
+    gate = asyncio.Event()
+    waiting = 0
+
+    @page
+    async def together(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == 10:
+            gate.set()
+        await gate.wait()
+        await whole(scope, receive, send)
+
+    async def ask() -> list[int]:
+        async with httpx.AsyncClient() as client:
+            asked = (client.get(served.url + "/together") for _ in range(10))
+            return [response.status_code for response in await asyncio.gather(*asked)]
+
+    assert asyncio.run(ask()) == [200] * 10
+
+
+# Lifespan
+
+
+class Lifespan:
+    """An application that notes what it is told."""
+
+    def __init__(self, *answers: Message) -> None:
+        self.told: list[str] = []
+        self._answers = answers
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            assert scope["state"] == {"made": "at the start"}
+            scope["state"]["kept"] = "for this request only"
+            await whole(scope, receive, send)
+            return
+        assert scope["asgi"] == {"version": "3.0", "spec_version": "2.0"}
+        scope["state"]["made"] = "at the start"
+        for answer in self._answers:
+            self.told.append((await receive())["type"])
+            await send(answer)
+
+
+def test_lifespan() -> None:
+    application = Lifespan(
+        {"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}
+    )
+    with asgi_served(application) as served:
+        assert application.told == ["lifespan.startup"]
+        assert served.get().status == 200
+        assert served.get().status == 200
+    assert application.told == ["lifespan.startup", "lifespan.shutdown"]
+
+
+def test_a_failed_startup_is_reported() -> None:
+    application = Lifespan({"type": "lifespan.startup.failed", "message": "no database"})
+    with pytest.raises(asgi.LifespanError, match="no database"), asgi_served(application):
+        pass
+
+
+def test_a_failed_shutdown_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    application = Lifespan(
+        {"type": "lifespan.startup.complete"},
+        {"type": "lifespan.shutdown.failed", "message": "not all was saved"},
+    )
+    with asgi_served(application):
+        pass
+    assert "not all was saved" in logged(caplog)
+
+
+# Stopping
+
+
+def test_stopping_waits_for_what_has_begun() -> None:
+    loop = Loop()
+    began = threading.Event()
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        began.set()
+        await asyncio.sleep(0.5)
+        await whole(scope, receive, send)
+
+    port = free_port()
+    server = asgi.Server(application, options(port, {}))
+    loop.run(server.start())
+    with Served(port).client() as client:
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert began.wait(REPLY)
+        loop.run(server.stop(), 20)
+        assert client.receive().body == b"a whole body"
+    loop.close()
+
+
+def test_serve_ends_when_it_is_cancelled() -> None:
+    port = free_port()
+
+    async def main() -> None:
+        serving = asyncio.create_task(asgi.serve(dispatch, options(port, {})))
+        async with httpx.AsyncClient() as client:
+            for _ in range(100):
+                try:
+                    assert (await client.get(f"http://127.0.0.1:{port}/whole")).status_code == 200
+                    break
+                except httpx.ConnectError:
+                    await asyncio.sleep(0.05)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        async with httpx.AsyncClient() as client:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(f"http://127.0.0.1:{port}/whole")
+
+    asyncio.run(main())

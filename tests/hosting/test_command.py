@@ -1,0 +1,281 @@
+"""The command `alusus-http serve`, as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+import alusus_http
+from tests.support import REPLY, STOP, Program, eventually, free_port, get, running
+
+APPLICATIONS = """
+import asyncio
+import time
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError("no lifespan")
+    if scope["path"] == "/slow":
+        print("slow begins", flush=True)
+        await asyncio.sleep(60)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    body = f"asgi {scope['scheme']} {scope['root_path']} {type(asyncio.get_running_loop())}"
+    await send({"type": "http.response.body", "body": body.encode()})
+
+class Callable:
+    async def __call__(self, scope, receive, send):
+        await app(scope, receive, send)
+
+instance = Callable()
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        print("slow begins", flush=True)
+        time.sleep(60)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"wsgi {environ['wsgi.url_scheme']} {environ['SCRIPT_NAME']}".encode()]
+
+def make():
+    return application
+
+def fails():
+    raise KeyError("the factory fails")
+
+async def refuses(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "there is no database"})
+
+number = 7
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("applications")
+    (folder / "served.py").write_text(APPLICATIONS, encoding="utf-8")
+    (folder / "broken.py").write_text("import nowhere_to_be_found\n", encoding="utf-8")
+    (folder / "wrong.py").write_text("1 +\n", encoding="utf-8")
+    return folder
+
+
+def command(*arguments: str | Path) -> list[str | Path]:
+    return [sys.executable, "-m", "alusus_http", "serve", *arguments]
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str | Path) -> Iterator[Program]:
+    port = free_port()
+    line = command(*arguments, "--app-dir", folder, "--port", str(port))
+    with running(line, port, interrupt=True, ready="^Listening at ") as program:
+        yield program
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("served", "asgi http  "),
+        ("served:app", "asgi http  "),
+        ("served:instance", "asgi http  "),
+        ("served:application", "wsgi http "),
+    ],
+)
+def test_the_interface_is_found(folder: Path, target: str, body: str) -> None:
+    with serving(folder, target) as program:
+        assert get(program.port)[1].startswith(body)
+        assert f"Listening at http://127.0.0.1:{program.port}\n" in program.output
+
+
+def test_options(folder: Path) -> None:
+    arguments = ["served:make", "--factory", "--root-path", "/mounted", "--workers", "3"]
+    arguments += ["--option", "request_timeout_ms=1000"]
+    with serving(folder, *arguments) as program:
+        assert get(program.port)[1] == "wsgi http /mounted"
+
+
+def test_uvloop(folder: Path) -> None:
+    with serving(folder, "served:app", "--loop", "uvloop") as program:
+        assert "uvloop.Loop" in get(program.port)[1]
+
+
+def test_tls_with_the_key_apart(folder: Path, certificate: Path) -> None:
+    public, key = (
+        certificate.with_name(f"127.0.0.1.{part}.pem") for part in ("certificate", "key")
+    )
+    arguments: list[str | Path] = ["--certificate", public, "--key", key]
+    with serving(folder, "served:application", *arguments) as program:
+        url = f"https://127.0.0.1:{program.port}/"
+        assert f"Listening at {url[:-1]}\n" in program.output
+        done = subprocess.run(
+            ["curl", "-s", "--cacert", certificate, url], capture_output=True, check=True
+        )
+        assert done.stdout == b"wsgi https "
+
+
+@pytest.mark.parametrize("target", ["served:app", "served:application"])
+def test_a_unix_socket(folder: Path, tmp_path: Path, target: str) -> None:
+    path = tmp_path / "socket"
+    process = subprocess.Popen(
+        command(target, "--app-dir", folder, "--unix", path), stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        while b"Listening" not in (line := process.stdout.readline()):
+            assert line
+        assert line == f"Listening at unix:{path}\n".encode()
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+            assert client.get("http://localhost/").status_code == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOP)
+    assert process.returncode == 0
+
+
+def test_the_access_log_in_common_format(folder: Path) -> None:
+    with serving(folder, "served:application", "--access-log") as program:
+        get(program.port, "/a%20b?c=d", 'User-Agent: "x" [y]')
+        line = r'^127\.0\.0\.1 - - \[.*\] "GET /a%20b\?c=d HTTP/1\.1" 200 \d+$'
+        eventually(line, program)
+
+
+def test_the_access_log_as_json(folder: Path) -> None:
+    with serving(folder, "served:app", "--access-log", "json") as program:
+        get(program.port, "/a?b", 'User-Agent: "x" é', "Referer: http://r/")
+        line = eventually("^{.*}$", program).splitlines()[-1]
+    entry = json.loads(line)
+    assert entry.pop("time")[10] == "T"
+    assert entry.pop("bytes") > 0
+    assert entry == {
+        "client": "127.0.0.1",
+        "method": "GET",
+        "target": "/a?b",
+        "version": "1.1",
+        "status": 200,
+        "referer": "http://r/",
+        "agent": '"x" é',
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], 'there is no module "missing" in .*; run the command in'),
+        (["served:nothing"], 'the module served has no "nothing"'),
+        (["served:number"], "7 is no application: it cannot be called"),
+        (["broken"], "(?s)importing broken failed:.*nowhere_to_be_found"),
+        (["wrong"], "(?s)importing wrong failed:.*SyntaxError"),
+        (["served:fails", "--factory"], "(?s)the factory served:fails failed:.*KeyError"),
+        (["served:refuses"], "there is no database"),
+        (["served", "--certificate", "/nowhere"], "/nowhere"),
+        (["served", "--option", "nonsense=1"], 'there is no option "nonsense"'),
+    ],
+)
+def test_errors(folder: Path, arguments: list[str], message: str) -> None:
+    done = subprocess.run(
+        command(*arguments, "--app-dir", folder, "--port", str(free_port())),
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("alusus-http: ")
+    assert re.search(message, done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("target", ["served:app", "served:application"])
+def test_a_port_in_use(folder: Path, target: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            command(target, "--app-dir", folder, "--port", str(port)),
+            capture_output=True,
+            text=True,
+            timeout=REPLY,
+            check=False,
+        )
+    assert (done.returncode, f"{port}" in done.stderr, "in use" in done.stderr) == (1, True, True)
+
+
+@pytest.mark.parametrize("target", ["served:app", "served:application"])
+def test_the_second_signal_ends_at_once(folder: Path, target: str) -> None:
+    port = free_port()
+    line = command(target, "--app-dir", folder, "--port", str(port))
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        while "Listening" not in process.stdout.readline():
+            pass
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert "Press Ctrl-C" in process.stdout.readline()
+            assert "slow begins" in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            assert "Stopping" in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_reload(tmp_path: Path) -> None:
+    source = tmp_path / "changing.py"
+    text = APPLICATIONS.replace("wsgi ", "{} ")
+    source.write_text(text.replace("{} ", "first "), encoding="utf-8")
+    with serving(tmp_path, "changing:application", "--reload") as program:
+        assert get(program.port)[1].startswith("first ")
+        source.write_text(text.replace("{} ", "second "), encoding="utf-8")
+        eventually("changed: starting again", program)
+        end = time.monotonic() + REPLY
+        while True:
+            try:
+                if get(program.port)[1].startswith("second "):
+                    break
+            except OSError:
+                pass
+            assert time.monotonic() < end, program.output
+            time.sleep(0.05)
+
+
+def _told(name: str, **environment: str) -> dict[str, str]:
+    """The lines that a command prints, by what stands before the colon."""
+    done = subprocess.run(
+        [sys.executable, "-m", "alusus_http", name],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
+    pairs = (line.partition(": ") for line in done.stdout.splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def test_where(tmp_path: Path) -> None:
+    where = _told("where", APM_DIR=str(tmp_path))
+    assert Path(where["library"]).is_file()
+    assert Path(where["headers"], "alusus_http/alusus_http.h").is_file()
+    assert "make install-alusus" in where["Alusus"]
+    package = tmp_path / f"Alusus/Http@{alusus_http.__version__}"
+    package.mkdir(parents=True)
+    assert _told("where", APM_DIR=str(tmp_path))["Alusus"] == str(package)
+
+
+def test_info() -> None:
+    info = _told("info")
+    assert info["alusus_http"] == info["library"]
+    assert info["CivetWeb"].startswith("1.")
+    assert info["TLS"].startswith("OpenSSL")
+    assert info["compression"].startswith("zlib")
+    assert info["WebSocket"] == info["IPv6"] == "yes"

@@ -1,0 +1,56 @@
+"""Every program of docs/hosting.md, as it is printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from tests.support import ROOT, free_port, get, running
+
+GUIDE = (ROOT / "docs/hosting.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return [token.content for token in MarkdownIt().parse(GUIDE) if token.info == language]
+
+
+HELLO, *PROGRAMS = blocks("python")
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=["wsgi", "asgi"])
+def test_programs(program: str, tmp_path: Path) -> None:
+    port = free_port()
+    assert "127.0.0.1:8000" in program
+    path = tmp_path / "program.py"
+    path.write_text(program.replace(":8000", f":{port}"), encoding="utf-8")
+    with running([sys.executable, path], port, ready="Press Enter"):
+        assert get(port)[1].startswith("Hello from ")
+
+
+def test_command(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(HELLO, encoding="utf-8")
+    name, *arguments = shlex.split(blocks("sh")[0])
+    assert name == "alusus-http"
+    port = free_port()
+    command = [sys.executable, "-m", "alusus_http", *arguments, "--port", str(port)]
+    with running(command, port, interrupt=True, ready="Listening", cwd=tmp_path):
+        assert get(port)[1] == "Hello, world!"
+
+
+def test_options_exist() -> None:
+    from alusus_http.cli import _parser
+
+    table = re.findall(r"^\| (`--.*?) \|", GUIDE, re.MULTILINE)
+    commands = [*blocks("sh"), *re.findall(r"alusus-http serve .*", blocks("ini")[0])]
+    named = set(re.findall(r"--[a-z-]+", " ".join([*table, *commands])))
+    for name in sorted(
+        named - {"--factory", "--reload", "--access-log", "--log-level", "--loop", "--option"}
+    ):
+        _parser().parse_args(["serve", "hello:app", name, "1"])
+    for command in commands:
+        _parser().parse_args(shlex.split(command)[1:])

@@ -1,0 +1,637 @@
+"""WebSockets with handlers of every kind, by an independent client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from queue import Queue
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed as ClientClosed
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Close
+from websockets.sync.client import ClientConnection, connect
+
+from alusus_http import (
+    AsyncWebSocket,
+    ConnectionClosed,
+    ConnectionClosedOK,
+    ConnectionClosedWithError,
+    Reject,
+    Request,
+    Server,
+    WebSocket,
+)
+from alusus_http.errors import InvalidArgumentError, QueueFullError, WrongStateError
+from alusus_http.testing import Serve
+from tests.python.serving import until
+from tests.support import REPLY
+
+Client = Callable[..., ClientConnection]
+KINDS = ["function", "async function", "object", "async object"]
+
+
+def echo(ws: WebSocket) -> None:
+    for message in ws:
+        ws.send(message)
+
+
+async def echo_async(ws: AsyncWebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+class Echo:
+    def on_message(self, ws: WebSocket, message: str | bytes) -> None:
+        ws.send(message)
+
+
+class AsyncEcho:
+    async def on_message(self, ws: AsyncWebSocket, message: str | bytes) -> None:
+        await ws.send(message)
+
+
+ECHOES = [echo, echo_async, Echo, AsyncEcho]
+
+
+def closed(client: ClientConnection) -> Close | None:
+    """Wait for the end; return the close frame that came."""
+    with pytest.raises(ClientClosed) as raised:
+        while True:
+            client.recv(REPLY)
+    return raised.value.rcvd
+
+
+@pytest.mark.parametrize("handler", ECHOES, ids=KINDS)
+def test_messages_come_and_go_in_order(
+    handler: Callable[[WebSocket], None], run: Serve, client: Client
+) -> None:
+    server = Server(0)
+    server.websocket("/echo")(handler)
+    c = client(run(server), "/echo")
+    sent: list[str | bytes] = [
+        "text",
+        b"bytes",
+        "",
+        b"",
+        "ليلى",
+        b"\0" * 70_000,
+        "x" * 300_000,
+        *map(str, range(500)),
+    ]
+
+    def send() -> None:
+        for message in sent:
+            c.send(message)
+
+    threading.Thread(target=send).start()
+    assert [c.recv(REPLY) for _ in sent] == sent
+
+
+@pytest.mark.parametrize("kind", ["function", "async function"])
+def test_a_function_that_returns_closes_with_1000(kind: str, run: Serve, client: Client) -> None:
+    server = Server(0)
+
+    def handler(ws: WebSocket) -> None:
+        ws.send("bye")
+
+    async def async_handler(ws: AsyncWebSocket) -> None:
+        await ws.send("bye")
+
+    server.websocket("/")(handler if kind == "function" else async_handler)
+    c = client(run(server), "/")
+    assert c.recv(REPLY) == "bye"
+    assert closed(c) == Close(1000, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exception_closes_with_1011_and_is_logged(
+    kind: str, run: Serve, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(0)
+
+    def handler(ws: WebSocket) -> None:
+        ws.receive()
+        raise LookupError("the secret")
+
+    async def async_handler(ws: AsyncWebSocket) -> None:
+        await ws.receive()
+        raise LookupError("the secret")
+
+    class Handler:
+        def on_message(self, ws: WebSocket, message: str) -> None:
+            raise LookupError("the secret")
+
+    class AsyncHandler:
+        async def on_message(self, ws: AsyncWebSocket, message: str) -> None:
+            raise LookupError("the secret")
+
+    every: dict[str, Any] = dict(
+        zip(KINDS, (handler, async_handler, Handler, AsyncHandler), strict=True)
+    )
+    server.websocket("/")(every[kind])
+    c = client(run(server), "/")
+    c.send("go")
+    assert closed(c) == Close(1011, "")
+    assert "the secret" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_client_s_code_and_reason_reach_the_handler(
+    kind: str, run: Serve, client: Client
+) -> None:
+    ends: Queue[tuple[int, str]] = Queue()
+    server = Server(0)
+
+    def handler(ws: WebSocket) -> None:
+        with pytest.raises(ConnectionClosedWithError) as raised:
+            for _ in ws:
+                pass
+        ends.put((raised.value.code, raised.value.reason))
+
+    async def async_handler(ws: AsyncWebSocket) -> None:
+        with pytest.raises(ConnectionClosedWithError) as raised:
+            async for _ in ws:
+                pass
+        ends.put((raised.value.code, raised.value.reason))
+
+    class Handler:
+        def on_close(self, ws: WebSocket, code: int, reason: str) -> None:
+            ends.put((code, reason))
+
+    class AsyncHandler:
+        async def on_ready(self, ws: AsyncWebSocket) -> None:
+            pass
+
+        async def on_close(self, ws: AsyncWebSocket, code: int, reason: str) -> None:
+            ends.put((code, reason))
+
+    every: dict[str, Any] = dict(
+        zip(KINDS, (handler, async_handler, Handler, AsyncHandler), strict=True)
+    )
+    server.websocket("/")(every[kind])
+    c = client(run(server), "/")
+    c.close(4321, "ليلة سعيدة")
+    assert ends.get(timeout=REPLY) == (4321, "ليلة سعيدة")
+
+
+def test_a_clean_close_ends_the_loop_and_receive_raises_ok(run: Serve, client: Client) -> None:
+    seen: Queue[object] = Queue()
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        seen.put(list(ws))
+        for call in (ws.receive, lambda: ws.send("late"), ws.ping, lambda: ws.join("group")):
+            try:
+                call()
+            except ConnectionClosedOK as error:
+                seen.put(error.code)
+        ws.close()
+        assert not ws.is_open
+        assert ws.queued == 0
+        seen.put("done")
+
+    c = client(run(server), "/")
+    c.send("one")
+    c.send(b"two")
+    c.close()
+    assert seen.get(timeout=REPLY) == ["one", b"two"]
+    assert [seen.get(timeout=REPLY) for _ in range(5)] == [1000, 1000, 1000, 1000, "done"]
+
+
+def test_a_lost_connection_is_1006(run: Serve, client: Client) -> None:
+    ends: Queue[ConnectionClosed] = Queue()
+    server = Server(0)
+
+    @server.websocket("/")
+    async def handler(ws: AsyncWebSocket) -> None:
+        try:
+            await ws.receive()
+        except ConnectionClosed as error:
+            ends.put(error)
+
+    c = client(run(server), "/")
+    c.socket.shutdown(2)
+    end = ends.get(timeout=REPLY)
+    assert isinstance(end, ConnectionClosedWithError)
+    assert end.code == 1006
+
+
+def test_the_server_closes_with_a_code_and_reason(run: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    class Handler:
+        def on_message(self, ws: WebSocket, message: str | bytes) -> None:
+            ws.close(4000, str(message))
+
+    c = client(run(server), "/")
+    c.send("enough")
+    assert closed(c) == Close(4000, "enough")
+
+
+def test_an_invalid_code_is_an_error_for_the_caller(run: Serve, client: Client) -> None:
+    raised: Queue[Exception] = Queue()
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        for code, reason in ((1006, ""), (1000, "x" * 124)):
+            try:
+                ws.close(code, reason)
+            except InvalidArgumentError as error:
+                raised.put(error)
+
+    client(run(server), "/")
+    assert "no close code" in str(raised.get(timeout=REPLY))
+    assert "124 bytes" in str(raised.get(timeout=REPLY))
+
+
+def test_receive_can_be_limited_in_time(serve: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        try:
+            ws.receive(timeout=0.01)
+        except TimeoutError as error:
+            ws.send(str(error))
+
+    assert client(serve(server), "/").recv(REPLY) == "no message came within 0.01 s"
+
+
+def test_the_request_is_at_hand(run: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/room/**", subprotocols=["v2", "v1"])
+    def handler(ws: WebSocket) -> None:
+        request = ws.request
+        ws.send(f"{request.path} {request.query['a']} {request.headers['x-name']}")
+        ws.send(f"{request.peer[0]} {ws.subprotocol} {request.cookies['id']}")
+
+    options = {"X-Name": "Huda", "Cookie": "id=7; other=8"}
+    c = client(
+        run(server), "/room/1?a=b%20c", additional_headers=options, subprotocols=["v1", "v3"]
+    )
+    assert c.recv(REPLY) == "/room/1 b c Huda"
+    assert c.recv(REPLY) == "127.0.0.1 v1 7"
+
+
+def test_paths_are_exact_unless_they_say_otherwise(run: Serve, client: Client) -> None:
+    server = Server(0)
+    server.websocket("/one")(echo)
+    server.websocket("/tree/**")(echo)
+    run(server)
+    client(server, "/one")
+    client(server, "/tree/a/b")
+    for path in ("/one/more", "/other", "/"):
+        with pytest.raises(InvalidStatus) as raised:
+            client(server, path)
+        assert raised.value.response.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["authorize", "async authorize", "object", "async object"])
+def test_a_client_can_be_rejected_before_it_is_open(kind: str, run: Serve, client: Client) -> None:
+    def check(request: Request) -> None:
+        if "token" not in request.query:
+            raise Reject(401, {"WWW-Authenticate": "Bearer"}, "who are you?")
+        if request.query["token"] == "broken":
+            raise LookupError("the secret")
+        request.state.user = request.query["token"]
+
+    async def check_async(request: Request) -> None:
+        await asyncio.sleep(0)
+        check(request)
+
+    class Handler:
+        def on_connect(self, request: Request) -> None:
+            check(request)
+
+        def on_ready(self, ws: WebSocket) -> None:
+            ws.send(ws.state.user)
+
+    class AsyncHandler:
+        async def on_connect(self, request: Request) -> None:
+            await check_async(request)
+
+        async def on_ready(self, ws: AsyncWebSocket) -> None:
+            await ws.send(ws.state.user)
+
+    def welcome(ws: WebSocket) -> None:
+        ws.send(ws.state.user)
+
+    server = Server(0)
+    if kind == "object":
+        server.websocket("/")(Handler)
+    elif kind == "async object":
+        server.websocket("/")(AsyncHandler())
+    else:
+        server.websocket("/", authorize=check if kind == "authorize" else check_async)(welcome)
+    run(server)
+    assert client(server, "/?token=huda").recv(REPLY) == "huda"
+    with pytest.raises(InvalidStatus) as raised:
+        client(server, "/")
+    assert raised.value.response.status_code == 401
+    assert raised.value.response.headers["WWW-Authenticate"] == "Bearer"
+    assert raised.value.response.body == b"who are you?"
+    with pytest.raises(InvalidStatus) as raised:
+        client(server, "/?token=broken")
+    assert raised.value.response.status_code == 500
+    assert b"secret" not in (raised.value.response.body or b"")
+
+
+def test_origins_can_be_limited_for_the_server_and_for_a_path(run: Serve, client: Client) -> None:
+    server = Server(0, origins=["https://a.example", "https://b.example"])
+    server.websocket("/any")(echo)
+    server.websocket("/a", origins=["https://a.example"])(echo)
+    run(server)
+    for path, origin, allowed in (
+        ("/any", "https://a.example", True),
+        ("/any", "https://b.example", True),
+        ("/any", "https://c.example", False),
+        ("/a", "https://a.example", True),
+        ("/a", "https://b.example", False),
+        ("/a", None, True),
+    ):
+        if allowed:
+            client(server, path, origin=origin)
+        else:
+            with pytest.raises(InvalidStatus) as raised:
+                client(server, path, origin=origin)
+            assert raised.value.response.status_code == 403
+
+
+def test_messages_can_be_limited_for_the_server_and_for_a_path(run: Serve, client: Client) -> None:
+    server = Server(0, max_message_size=1000)
+    server.websocket("/")(Echo)
+    server.websocket("/small", max_message_size=10)(Echo)
+    run(server)
+    for path, limit in (("/", 1000), ("/small", 10)):
+        c = client(server, path)
+        c.send("x" * limit)
+        assert c.recv(REPLY) == "x" * limit
+        c.send("x" * (limit + 1))
+        end = closed(c)
+        assert end is not None
+        assert end.code == 1009
+
+
+def test_a_group_gets_what_is_broadcast(run: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/chat", groups=["all"])
+    class Chat:
+        def on_message(self, ws: WebSocket, message: str | bytes) -> None:
+            if message == "leave":
+                ws.leave("all")
+                ws.send("left")
+            else:
+                server.broadcast("all", message, exclude=ws)
+
+    run(server)
+    a, b, c = (client(server, "/chat") for _ in range(3))
+    until(lambda: len(server.connections) == 3)  # they are ready, and in the group
+    a.send("hello")
+    assert b.recv(REPLY) == c.recv(REPLY) == "hello"
+    b.send("leave")
+    assert b.recv(REPLY) == "left"
+    assert server.broadcast("all", b"bytes") == 2
+    assert a.recv(REPLY) == c.recv(REPLY) == b"bytes"
+    assert server.broadcast("nobody", "x") == 0
+    assert len(server.connections) == 3
+
+
+def test_any_thread_can_send(run: Serve, client: Client) -> None:
+    server = Server(0)
+    open_one: Queue[WebSocket] = Queue()
+
+    @server.websocket("/")
+    class Handler:
+        def on_ready(self, ws: WebSocket) -> None:
+            open_one.put(ws)
+
+    c = client(run(server), "/")
+    ws = open_one.get(timeout=REPLY)
+
+    def send(number: int) -> None:
+        for i in range(100):
+            ws.send(f"{number}:{i}")
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    received = [str(c.recv(REPLY)).split(":") for _ in range(400)]
+    for n in range(4):
+        assert [int(i) for m, i in received if m == str(n)] == list(range(100))
+
+
+def test_send_waits_for_a_slow_client(run: Serve, client: Client) -> None:
+    """The queue stays within its bound, and nothing is lost."""
+    server = Server(0, max_queue_size=1 << 20)
+    most: dict[str, int] = {"sync": 0, "async": 0}
+    part, count = b"x" * (256 << 10), 64
+
+    @server.websocket("/sync")
+    def sync_handler(ws: WebSocket) -> None:
+        for _ in range(count):
+            ws.send(part)
+            most["sync"] = max(most["sync"], ws.queued)
+
+    @server.websocket("/async")
+    async def async_handler(ws: AsyncWebSocket) -> None:
+        for _ in range(count):
+            await ws.send(part)
+            most["async"] = max(most["async"], ws.queued)
+
+    run(server)
+    for kind in most:
+        c = client(server, f"/{kind}", compression=None, max_size=None)
+        time.sleep(0.2)
+        assert sum(len(c.recv(REPLY)) for _ in range(count)) == len(part) * count
+        assert 0 < most[kind] <= (1 << 20) + 64
+
+
+def test_an_object_s_send_never_waits(run: Serve, client: Client) -> None:
+    server = Server(
+        0, max_queue_size=1 << 16, close_timeout=0.1, options={"websocket_queue_policy": "drop"}
+    )
+    full: Queue[str] = Queue()
+
+    @server.websocket("/")
+    class Handler:
+        def on_ready(self, ws: WebSocket) -> None:
+            try:
+                while True:
+                    ws.send(b"x" * 60_000)
+            except QueueFullError as error:
+                full.put(str(error))
+
+    c = client(run(server), "/", compression=None)
+    assert "too slow" in full.get(timeout=REPLY)
+    c.socket.shutdown(socket.SHUT_RDWR)  # it would wait to have read all
+
+
+@pytest.mark.parametrize("kind", ["function", "async function", "async object"])
+def test_a_fast_client_waits_for_a_slow_handler(kind: str, run: Serve, client: Client) -> None:
+    """What it sends is not gathered in memory, and all of it comes in the end."""
+    server = Server(0)
+    go, parts = threading.Event(), 48
+    sizes: Queue[int] = Queue()
+
+    def handler(ws: WebSocket) -> None:
+        go.wait(REPLY)
+        for message in ws:
+            sizes.put(len(message))
+
+    async def async_handler(ws: AsyncWebSocket) -> None:
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+        async for message in ws:
+            sizes.put(len(message))
+
+    class Handler:
+        async def on_message(self, ws: AsyncWebSocket, message: bytes) -> None:
+            while not go.is_set():
+                await asyncio.sleep(0.01)
+            sizes.put(len(message))
+
+    every: dict[str, Any] = {
+        "function": handler,
+        "async function": async_handler,
+        "async object": Handler,
+    }
+    server.websocket("/")(every[kind])
+    c = client(run(server), "/", compression=None)
+    sent: list[int] = []
+
+    def send() -> None:
+        for _ in range(parts):
+            c.send(b"x" * (1 << 20))
+            sent.append(1)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    sender.join(1)
+    assert len(sent) < parts, "the server has taken everything"
+    go.set()
+    for _ in range(parts):
+        assert sizes.get(timeout=REPLY) == 1 << 20
+    sender.join()
+
+
+def test_more_clients_than_workers_are_sent_away(serve: Serve, client: Client) -> None:
+    server = Server(0, workers=2)
+    server.websocket("/")(echo)
+    serve(server)
+    first, second = client(server, "/"), client(server, "/")
+    for c in (first, second):
+        c.send("x")
+        assert c.recv(REPLY) == "x"
+    end = closed(client(server, "/"))
+    assert end is not None
+    assert end.code == 1013
+    first.close()
+    deadline = time.monotonic() + REPLY
+    while True:  # the thread of the first one ends soon
+        c = client(server, "/")
+        c.send("x")
+        try:
+            assert c.recv(REPLY) == "x"
+            break
+        except ClientClosed:
+            assert time.monotonic() < deadline
+
+
+def test_state_is_the_connection_s_own(run: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    class Counter:
+        def on_ready(self, ws: WebSocket) -> None:
+            ws.state.count = 0
+
+        def on_message(self, ws: WebSocket, message: str | bytes) -> None:
+            ws.state.count += 1
+            ws.send(str(ws.state.count))
+
+    run(server)
+    a, b = client(server, "/"), client(server, "/")
+    for each, number in ((a, "1"), (a, "2"), (b, "1")):
+        each.send("x")
+        assert each.recv(REPLY) == number
+
+
+def test_handlers_can_be_set_while_it_runs(run: Serve, client: Client) -> None:
+    server = run(Server(0))
+    server.websocket("/late")(echo)
+    c = client(server, "/late")
+    c.send("x")
+    assert c.recv(REPLY) == "x"
+
+
+def test_an_async_handler_that_comes_too_late_is_an_error(serve: Serve) -> None:
+    server = serve(Server(0))
+    with pytest.raises(WrongStateError, match="started without a loop"):
+        server.websocket("/late")(echo_async)
+
+
+def test_what_is_no_handler_is_refused() -> None:
+    server = Server(0)
+
+    class Nothing:
+        pass
+
+    nothings: list[Any] = [Nothing, 7]
+    for handler in nothings:
+        with pytest.raises(TypeError, match="is no handler"):
+            server.websocket("/")(handler)
+    for path in ("chat", "/a*", "/a/**/b", "/a?b", ""):
+        with pytest.raises(InvalidArgumentError, match="is no path"):
+            server.websocket(path)
+
+
+def test_clients_that_leave_are_no_errors(
+    run: Serve, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ended = threading.Event()
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        try:
+            while True:
+                ws.send("x" * 1000)
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    client(run(server), "/").close()
+    assert ended.wait(REPLY)
+    assert "failed" not in caplog.text
+
+
+def test_a_broadcast_from_a_close_handler_while_the_server_stops() -> None:
+    server = Server(0)
+    said: list[int] = []
+
+    @server.websocket("/")
+    class Room:
+        def on_ready(self, ws: WebSocket) -> None:
+            ws.join("room")
+            ws.send("joined")
+
+        def on_close(self, ws: WebSocket, code: int, reason: str) -> None:
+            said.append(server.broadcast("room", "one has left"))
+
+    with server, connect(f"ws://127.0.0.1:{server.ports[0]}/") as client:
+        assert client.recv() == "joined"
+        server.stop()
+    assert said == [0]
