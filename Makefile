@@ -36,6 +36,7 @@ lint: .venv/dev
 	$(bin)/mypy
 
 native: library
+	cmake --build --preset release
 	ctest --preset release
 
 sanitized: build/asan/build.ninja .venv/dev
@@ -54,6 +55,7 @@ stress: library .venv/dev build/asan/build.ninja build/tsan/build.ninja
 	cmake --build --preset tsan --target test_stress test_polled
 	TSAN_OPTIONS=suppressions=tests/native/tsan.supp build/tsan/tests/stress/test_stress $(SECONDS)
 	TSAN_OPTIONS=suppressions=tests/native/tsan.supp build/tsan/tests/stress/test_polled $(SECONDS)
+	cmake --build --preset release --target test_churn
 	build/release/tests/stress/test_churn $(SECONDS)
 	IDLE_CONNECTIONS=20000 $(bin)/python -m pytest --capture=no tests/conformance/test_faults.py -k idle_connections
 
@@ -68,6 +70,7 @@ fuzz: system-fuzz build/fuzz/build.ninja
 
 bench: system-bench library build/bench-venv/installed
 	cmake --build --preset release --target bench-programs
+	$(bin)/python bench/import_time.py
 	$(bin)/python bench/run.py
 	$(bin)/python bench/http_requests.py
 	$(bin)/python bench/hosting.py
@@ -91,8 +94,9 @@ clean:
 
 # The library and the extension, put into bridge/alusus_http as a wheel has them; a link to the library beside the
 # Alusus module, which imports it from there, so that the programs of examples/alusus run without an installation.
+# The programs in C, tests and examples, are built by `make native`.
 library: build/release/build.ninja
-	cmake --build --preset release
+	cmake --build --preset release --target alusus_http alusus_http_native
 	cmake --install build/release --component python --prefix bridge
 	ln -sf ../build/release/civetweb/libalusus_http.so alusus_stubs/
 

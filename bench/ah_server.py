@@ -1,12 +1,14 @@
 """An echo of the high-level API on alusus_http: ah_server.py KIND PORT.
 
-KIND is function or object, for threads; async-function or async-object, for asyncio (uvloop if it
-is there); loop-object is a sync object on the loop.
+KIND is function or object, for threads; async-function or async-object, for asyncio on uvloop, as
+the other servers for asyncio are; loop-object is a sync object on the loop.
 """
 
 import asyncio
 import sys
 from typing import Any
+
+import uvloop
 
 from alusus_http import AsyncWebSocket, Server, WebSocket
 
@@ -54,7 +56,8 @@ def main() -> None:
     if kind in ("function", "object"):
         server.serve_forever()
     else:
-        asyncio.run(server.serve())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve())
 
 
 if __name__ == "__main__":

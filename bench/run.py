@@ -56,11 +56,18 @@ def high_level(kind: str) -> Command:
     return lambda port: [sys.executable, ROOT / "bench/ah_server.py", kind, str(port)]
 
 
+def asgi(port: int) -> Sequence[str | Path]:
+    """Return the command of an echo as an ASGI application."""
+    serve = [sys.executable, "-m", "alusus_http", "serve", "echo:asgi", "--port", str(port)]
+    return [*serve, "--app-dir", ROOT / "bench/applications"]
+
+
 ECHOES: dict[str, Command] = {
     "civetweb": program("civetweb-echo"),
     "native": program("ah-echo"),
     "python": lambda port: [sys.executable, "-m", "alusus_http", "echo", "--port", str(port)],
     **{kind: high_level(kind) for kind in HIGH_LEVEL},
+    "asgi": asgi,
     "picows": peer("picows_echo"),
     "websockets": peer("websockets_echo"),
     "aiohttp": peer("aiohttp_echo"),
@@ -71,10 +78,11 @@ BROADCASTS: dict[str, Command] = {
     "python": lambda port: [sys.executable, ROOT / "bench/ah_broadcast.py", str(port)],
     "websockets": peer("websockets_broadcast"),
 }
-OURS = ("native", "civetweb", "python", *HIGH_LEVEL)
-# CivetWeb holds a connection for each of its threads, of which civetweb_echo.c has 260; socketify
-# takes milliseconds to open one.
-MOST_IDLE = {"civetweb": 250, "socketify": 2000}
+OURS = ("native", "civetweb", "python", *HIGH_LEVEL, "asgi")
+# CivetWeb holds a connection for each of its threads, of which civetweb_echo.c has 260, and a sync
+# function has a thread for each, of which ah_server.py allows 1000; socketify takes milliseconds to
+# open one.
+MOST_IDLE = {"civetweb": 250, "function": 900, "socketify": 2000}
 
 
 @dataclass(frozen=True)

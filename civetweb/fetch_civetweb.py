@@ -8,7 +8,9 @@ In this order:
 3. Debian's source package, patches applied, from the Debian mirror that this machine's apt is
    configured with. apt runs on lists and caches of its own in a temporary folder: the machine's
    are neither read nor changed, and no rights are needed;
-4. one commit of the upstream repository, for systems without apt.
+4. one commit of the upstream repository, for systems without apt;
+5. Debian's source package as in 3, from lists that apt has refused because of their age alone: a
+   mirror that has stopped following Debian has them, signed as ever.
 
 What is fetched is unpacked beside its place in the cache and moved there when it is whole, under
 a lock, so that two builds may start at once. Only the standard library is used: this file runs
@@ -58,6 +60,11 @@ class Mirror:
 
     uri: str
     trust: tuple[tuple[str, str], ...] = ()
+
+    def at_any_age(self) -> Mirror:
+        """Return the same mirror with lists that may be out of date."""
+        kept = (field for field in self.trust if field[0] != "Check-Valid-Until")
+        return Mirror(self.uri, (*kept, ("Check-Valid-Until", "no")))
 
     def source_stanza(self, suite: str) -> str:
         """Return apt's configuration (deb822) of this mirror's source packages in one suite."""
@@ -258,6 +265,7 @@ def fetch(cache: Path) -> Path:
         shutil.rmtree(place, ignore_errors=True)
         return source.rename(place)
 
+    out_of_date: dict[tuple[Mirror, str], None] = {}
     mirrors = configured_mirrors()
     missing = [tool for tool in ("apt-get", "dpkg-source") if shutil.which(tool) is None]
     if missing:
@@ -273,8 +281,14 @@ def fetch(cache: Path) -> Path:
                 for _ in range(ATTEMPTS):
                     with attempt(f"{mirror.uri}, suite {suite}") as folder:
                         return keep(fetch_from_debian(mirror, suite, folder))
+                    if " is expired " in tried[-1]:  # apt's words, in the locale C
+                        out_of_date[mirror.at_any_age(), suite] = None
+                        break
     with attempt(UPSTREAM_URL) as folder:
         return keep(fetch_from_upstream(folder))
+    for mirror, suite in out_of_date:
+        with attempt(f"{mirror.uri}, suite {suite}, out of date as it is") as folder:
+            return keep(fetch_from_debian(mirror, suite, folder))
     raise FetchError("\n".join(tried))
 
 

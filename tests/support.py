@@ -10,8 +10,9 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def built(name: str) -> Path:
     """Return a program of the build folder: `tests/native/...` or `examples/c/...`."""
     program = BUILD / name
     if not program.exists():
-        pytest.fail(f"{program} is not built: run `make library`, or set ALUSUS_HTTP_BUILD")
+        pytest.fail(f"{program} is not built: run `make native`, or set ALUSUS_HTTP_BUILD")
     return program
 
 
@@ -123,6 +124,28 @@ def running(
             process.stdin.close()
 
 
+@contextmanager
+def one_of_each(
+    start: Callable[..., AbstractContextManager[Program]],
+) -> Iterator[Callable[..., Program]]:
+    """Start programs by their options, one for all who ask for the same.
+
+    They stop together, for each takes its time; each must end well.
+    """
+    started: dict[tuple[tuple[str, str | int], ...], tuple[ExitStack, Program]] = {}
+
+    def get(**options: str | int) -> Program:
+        key = tuple(sorted(options.items()))
+        if key not in started:
+            stack = ExitStack()
+            started[key] = stack, stack.enter_context(start(**options))
+        return started[key][1]
+
+    yield get
+    with ThreadPoolExecutor(len(started) or 1) as pool:
+        list(pool.map(lambda entry: entry[0].close(), started.values()))
+
+
 def wait_for_port(program: Program) -> None:
     """Wait until the program listens; fail with what it printed when it ends or takes too long."""
     end = time.monotonic() + START
@@ -189,3 +212,10 @@ def get(port: int, path: str = "/", *headers: str) -> tuple[int, str]:
     answer = exchange(port, ("\r\n".join(lines) + "\r\n\r\n").encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), body.decode()
+
+
+def curl(port: int, path: str, *arguments: str | Path) -> str:
+    """Fetch a path with curl; return the body, and "|" and the status behind it."""
+    options = ["--silent", "--show-error", "--max-time", "20", "--write-out", "|%{http_code}"]
+    command = ["curl", *options, *arguments, f"http://127.0.0.1:{port}{path}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

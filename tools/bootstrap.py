@@ -31,36 +31,24 @@ def commands(*names: str) -> Probe:
     return lambda: all(shutil.which(name) for name in names)
 
 
+def compiles(compiler: str, *arguments: str, code: bytes = b"") -> bool:
+    """Return whether a compiler is there and takes C code with these arguments."""
+    path = shutil.which(compiler)
+    if path is None:
+        return False
+    command = [path, *arguments, "-x", "c", "-", "-o", os.devnull]
+    return subprocess.run(command, input=code, capture_output=True).returncode == 0
+
+
 def header(name: str) -> Probe:
     """Return a probe for a header that the C compiler finds."""
-
-    def compiles() -> bool:
-        compiler = shutil.which("cc")
-        return (
-            compiler is not None
-            and not subprocess.run(
-                [compiler, "-E", "-include", name, "-x", "c", os.devnull],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            ).returncode
-        )
-
-    return compiles
+    return lambda: compiles("cc", "-E", "-include", name)
 
 
 def fuzzer() -> bool:
     """Return whether Clang finds the library that makes a program a fuzzer."""
-    compiler = shutil.which("clang")
-    return (
-        compiler is not None
-        and not subprocess.run(
-            [compiler, "-fsanitize=fuzzer", "-x", "c", "-", "-o", os.devnull],
-            input=b"int LLVMFuzzerTestOneInput(const char *data, long size)"
-            b"{ return data != 0 && size < 0; }",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ).returncode
-    )
+    code = b"int LLVMFuzzerTestOneInput(const char *d, long size) { return d != 0 && size < 0; }"
+    return compiles("clang", "-fsanitize=fuzzer", code=code)
 
 
 def python_header() -> bool:

@@ -10,3 +10,11 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def untyped(message: object) -> TypeError:
+    """The error of a `send` that was given no event."""
+    return TypeError(
+        "send takes a dict whose 'type' says what it is, such as "
+        f"{{'type': 'http.response.body', 'body': b'...'}}, and not {message!r}"
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from contextlib import suppress
 
 from . import http
-from ._answer import Answer
-from ._asgi_types import Application, Message, Scope
+from ._answer import Answer, check_headers
+from ._asgi_types import Application, Message, Scope, untyped
+from ._marshal import type_error
 from ._polling import Later
 from .errors import ConnectionClosedError, InvalidHandleError
 
@@ -29,6 +30,23 @@ class WebSocket:
     Everything is called on the loop's thread.
     """
 
+    __slots__ = (
+        "_changed",
+        "_close",
+        "_closing",
+        "_connection",
+        "_decided",
+        "_disconnect",
+        "_hastened",
+        "_messages",
+        "_opened",
+        "_read",
+        "_refusal",
+        "decision",
+        "scope",
+        "task",
+    )
+
     def __init__(self, connection: http.Connection, scope: Scope) -> None:
         loop = asyncio.get_running_loop()
         self.scope = scope
@@ -36,7 +54,8 @@ class WebSocket:
         self.task: asyncio.Task[None]  # the loop itself keeps none alive
         self._connection = connection
         self._decided: int | None = None  # what the decision is
-        self._messages: deque[Message] = deque([{"type": "websocket.connect"}])
+        # Few: an empty deque would be the largest thing of an idle WebSocket.
+        self._messages: list[Message] = [{"type": "websocket.connect"}]
         self._changed = asyncio.Event()  # there is something to receive
         self._opened: asyncio.Future[None] = loop.create_future()
         self._read: Later | None = None  # given when few messages wait; until then, no more come
@@ -123,14 +142,17 @@ class WebSocket:
                 return self._disconnect
             self._changed.clear()
             await self._changed.wait()
-        message = self._messages.popleft()
+        message = self._messages.pop(0)
         if len(self._messages) < _MUCH_UNREAD // 2:
             self._release()
         return message
 
     async def send(self, message: Message) -> None:
         """Take an event from the application."""
-        kind = message["type"]
+        try:
+            kind = message["type"]
+        except (KeyError, TypeError):
+            raise untyped(message) from None
         if self._decided is None:
             await self._decide(kind, message)
         elif self._refusal is not None or self._decided == REFUSE:
@@ -149,7 +171,12 @@ class WebSocket:
                 raise RuntimeError(f"{kind} was sent where more of the answer was expected")
             await self._write_refusal(message.get("body", b""), message.get("more_body", False))
         elif kind == "websocket.accept":
-            lines = b"".join(b"%b: %b\r\n" % (n, v) for n, v in message.get("headers", ()))
+            headers = message.get("headers", ())
+            try:
+                lines = b"".join(b"%b: %b\r\n" % (n, v) for n, v in headers)
+            except (TypeError, ValueError):
+                check_headers(headers)
+                raise
             http.set_web_socket_answer(
                 self._connection,
                 message.get("subprotocol"),
@@ -161,7 +188,7 @@ class WebSocket:
             self._decide_on(REFUSE)
         elif kind == "websocket.http.response.start":
             self._refusal = Answer(self.scope["method"], "1.1", keeps_alive=False)
-            self._refusal.begin(message["status"], message.get("headers", ()))
+            self._refusal.begin(message.get("status"), message.get("headers", ()))
         else:
             raise RuntimeError(f"{kind} was sent before the WebSocket was accepted or refused")
 
@@ -182,18 +209,25 @@ class WebSocket:
 
     async def _write(self, message: Message) -> None:
         text = message.get("text")
-        opcode, data = (_BINARY, message["bytes"]) if text is None else (_TEXT, text.encode())
         try:
+            opcode, data = (_BINARY, message["bytes"]) if text is None else (_TEXT, text.encode())
+            if isinstance(data, str):  # which the library would take as UTF-8
+                raise TypeError
             http.write_to_web_socket(self._connection, opcode, data)
         except InvalidHandleError as error:
             raise ConnectionClosedError("the client has gone") from error
+        except (AttributeError, KeyError, TypeError):
+            raise TypeError(
+                "websocket.send takes a str as 'text' or bytes as 'bytes', and not "
+                f"{message.get('bytes') if text is None else text!r}"
+            ) from None
 
     def _end(self, code: int, reason: str | None) -> None:
-        self._closing = True
-        try:
+        if not isinstance(code, int):
+            raise type_error("code", "an int, such as 1000", code)
+        with suppress(ConnectionClosedError, InvalidHandleError):  # the client has closed it
             http.close_web_socket_with_reason(self._connection, code, reason or None)
-        except (ConnectionClosedError, InvalidHandleError):
-            return  # it has been closed by the client
+        self._closing = True
 
 
 def subprotocols(headers: list[tuple[bytes, bytes]]) -> list[str]:

@@ -424,6 +424,10 @@ void *ah_event_receiver(ah_event_queue *queue, uint64_t receiver);
 int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_event *events, int32_t capacity,
                        void *memory, size_t memory_size);
 int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
+int32_t ah_claim_web_socket(ah_connection *connection);
+int32_t ah_next_events_of(ah_connection *connection, uint64_t answered, int32_t timeout_ms, ah_event *events,
+                          int32_t capacity, void *memory, size_t memory_size);
+void ah_release_web_socket(ah_connection *connection);
 int32_t ah_event_queue_descriptor(ah_event_queue *queue);
 void ah_close_event_queue(ah_event_queue *queue);
 int32_t ah_post_request(ah_connection *connection);

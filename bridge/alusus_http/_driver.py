@@ -20,6 +20,8 @@ C never calls into Python. It posts events; Python asks for them and answers:
 6. `http.stop_server` waits for all workers, closes the queue, which ends the polling, lets go of
    the callables, and raises what the first failed callable raised.
 
+A thread that serves one WebSocket alone asks for its events itself, by a `_polling.Reader`.
+
 So the calls of one connection never overlap; those of different connections do, when a callable
 blocks. Who polls is a `_polling.Poller`: by default threads, or the loop of asyncio for what is
 started within `polled_by`:
@@ -47,15 +49,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import count
 from typing import TypeAlias
 
 from . import _marshal
 from ._library import ffi, lib
 from ._marshal import CData
-from ._polling import Later, Poller, Run, Threads
+from ._polling import Later, Poller, Reader, Run, Threads
 from .errors import ConnectionClosedError, InvalidHandleError
 from .native import NativeCallback
+
+# Seconds that a wait lasts at most while signals are heeded: Python calls the handler of one that
+# came between its last look and the wait only after the wait.
+SIGNAL_PATIENCE = 0.5
 
 Handler: TypeAlias = Callable[..., object] | NativeCallback | None
 ReadArguments: TypeAlias = Callable[[CData, object], tuple[object, ...]]
@@ -154,7 +159,9 @@ class Registration:
 
 
 # Running servers by their context, and registrations by their receiver, to find them by what C
-# passes on. Both are handles, which the library gives out once.
+# passes on. Both are handles, which the library gives out once. Threads come and go in these and in
+# the dictionaries of a server without a lock: each entry is one thread's at a time, and all are
+# looked at by list(), which unlike tuple() copies at once without the interpreter's lock, too.
 _servers: dict[int, Server] = {}
 _registrations: dict[int, Registration] = {}
 
@@ -173,14 +180,15 @@ class Server:
         # What an event names: the handlers by their receiver, and the open WebSockets.
         self.registrations: dict[int, Registration] = {}
         self.connections: dict[int, object] = {}
+        self.readers: set[Reader] = set()
         self._context: CData = ffi.NULL
-        self._numbers = count(1)
         # Events for which workers wait, with the answers that they get if the interpreter ends, and
         # those that are answered later, with the last ones of their runs.
         self._running: dict[int, int] = {}
         self._held: dict[int, int] = {}
         self._ending = False
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
+        self._registered = 0  # how many registrations there have been
         self._failure: BaseException | None = None
         self._failures = 0
         try:
@@ -193,7 +201,9 @@ class Server:
 
     def register(self, registration: Registration) -> int:
         """Give a registration its receiver, and keep its callables until the server stops."""
-        number = next(self._numbers)
+        with self._lock:
+            self._registered += 1
+            number = self._registered
         receiver = _marshal.checked_pointer(lib.ah_event_receiver(self.queue, number))
         registration.pointer = receiver
         self.registrations[number] = registration
@@ -202,8 +212,9 @@ class Server:
 
     def unregister(self, number: int) -> None:
         """Let go of a registration's callables: C has nothing that leads to them."""
-        registration = self.registrations.pop(number)
-        del _registrations[_marshal.number(registration.pointer)]
+        registration = self.registrations.pop(number, None)
+        if registration is not None:  # else another thread has done so
+            del _registrations[_marshal.number(registration.pointer)]
 
     def bind(self, context: CData) -> CData:
         """Be known as the server of this context, which a function that starts one returned."""
@@ -251,10 +262,12 @@ class Server:
     def abandon(self) -> None:
         """Stop because the interpreter ends, without waiting for callables that still run."""
         self._ending = True
-        for number, answer in tuple(self._running.items()):
+        for number, answer in list(self._running.items()):
             self.answer(number, number, answer)
-        for first, last in tuple(self._held.items()):
+        for first, last in list(self._held.items()):
             self.answer(first, last, 1)
+        for reader in list(self.readers):
+            self.answer(*reader.taken, 1)
         self.poller.abandon()
         lib.ah_close_event_queue(self.queue)
         self._end(self._context)
@@ -353,7 +366,7 @@ class Server:
         self.log(f"the callback {e.name} failed{substitute}", error)
 
     def _forget(self) -> None:
-        for number in tuple(self.registrations):
+        for number in list(self.registrations):
             self.unregister(number)
         self.connections.clear()
         if self._failure is not None and self._failures > 1:
@@ -443,7 +456,7 @@ def stop(context: CData, end: Callable[[CData], None]) -> None:
         end(context)
         _marshal.check()
         return
-    polls_here = [s.poller for s in tuple(_servers.values()) if s.poller.polls_here()]
+    polls_here = [s.poller for s in list(_servers.values()) if s.poller.polls_here()]
     stopping = threading.Thread(target=server.stop_once, name="alusus_http stop", daemon=True)
     for poller in polls_here:
         if poller.polls():
@@ -461,8 +474,16 @@ def stop(context: CData, end: Callable[[CData], None]) -> None:
 
 def polls_here() -> bool:
     """Whether this thread brings the events of a server, so that it must not wait for any."""
-    pollers = [server.poller for server in tuple(_servers.values())]
+    pollers = [server.poller for server in list(_servers.values())]
     return any(poller.polls_here() and poller.polls() for poller in pollers)
+
+
+def read(context: _marshal.Handle, connection: _marshal.Handle) -> Reader:
+    """Have the calling thread, or one that it starts, handle the further events of a WebSocket.
+
+    This is for the callback of its ready event.
+    """
+    return Reader(_servers[_marshal.number(context._number)], connection._number)
 
 
 async def stop_in_loop(context: _marshal.Handle) -> None:
@@ -480,7 +501,8 @@ def wait(context: CData) -> None:
     """Wait until a server is stopped, and raise what the first of its failed callbacks raised."""
     server = _servers.get(_marshal.number(context))
     if server is not None:
-        server.stopped.wait()
+        while not server.stopped.wait(SIGNAL_PATIENCE):
+            pass
         server.raise_failure()
 
 
@@ -491,7 +513,7 @@ def user_data(pointer: CData) -> object:
 
 
 def _at_exit() -> None:
-    for server in tuple(_servers.values()):
+    for server in list(_servers.values()):
         server.abandon()
 
 

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from . import _driver, http
-from ._polling import Asyncio, Later, Threads
+from ._polling import Asyncio, Later, Reader, Threads
 from .errors import HttpError, InvalidHandleError
 from .native import NativeCallback
 
@@ -38,13 +38,13 @@ class SocketEvents(Protocol):
 
     def connect(self, connection: http.Connection, user_data: object) -> Answer: ...
 
-    def ready(self, connection: http.Connection, user_data: object) -> Answer | None: ...
+    def ready(self, connection: http.Connection, user_data: object) -> None: ...
 
     def message(
         self, connection: http.Connection, opcode: int, data: bytes, user_data: object
-    ) -> Answer | Later: ...
+    ) -> int | Later: ...
 
-    def close(self, connection: http.Connection, user_data: object) -> Answer | None: ...
+    def close(self, connection: http.Connection, user_data: object) -> None: ...
 
 
 class Engine:
@@ -90,14 +90,15 @@ class Engine:
 
     def serve(self, path: str, events: SocketEvents, subprotocols: Sequence[str] = ()) -> None:
         """Have the WebSockets of a path served by callables."""
+        message: Callable[..., Any] = events.message  # the driver takes a Later, too
         http.set_web_socket_handler_with_subprotocols(
             self.context,
             path,
             subprotocols,
             connect_handler=self._caller(events.connect),
-            ready_handler=self._caller(events.ready),
-            data_handler=self._caller(events.message),
-            close_handler=self._caller(events.close),
+            ready_handler=events.ready,
+            data_handler=message,
+            close_handler=events.close,
         )
 
     def serve_natively(
@@ -128,21 +129,35 @@ class Engine:
         call = contextvars.copy_context().run
         return self.loop.run_in_executor(self._executor, call, function, *arguments)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine on the loop, in the context of the server's start."""
+    def read(self, connection: http.Connection) -> Reader:
+        """Have a thread of its own handle the events of a WebSocket that is ready."""
+        return _driver.read(self.context, connection)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine on the loop, in the context of the server's start.
+
+        When it is cancelled before its first step, nothing of it runs, not even a `finally`: what
+        has to be done at its end belongs into a callback of the task.
+        """
         assert self.loop is not None
         task = self.loop.create_task(coroutine)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
 
+    def task(self, waiting: Awaitable[T]) -> asyncio.Task[T]:
+        """The task of `spawn` that waits for this, which it may be itself."""
+
+        async def wait() -> T:
+            return await waiting
+
+        return waiting if isinstance(waiting, asyncio.Task) else self.spawn(wait())
+
     def when(self, register: Callable[[Callable[[], object]], object]) -> Later:
-        """Answer with 1 when what `register` is given has been called, on any thread."""
+        """Answer with 1, on the loop, when what `register` is given is called, on any thread."""
+        assert self.loop is not None
         later, loop = Later(), self.loop
-        if loop is None:
-            register(lambda: later.give(1))
-        else:
-            register(lambda: loop.call_soon_threadsafe(later.give, 1))
+        register(lambda: loop.call_soon_threadsafe(later.give, 1))
         return later
 
     def cancel(self) -> None:
@@ -178,7 +193,7 @@ class Engine:
             return isinstance(error, InvalidHandleError)
         return False
 
-    def _caller(self, function: Callable[..., Answer | Later | None]) -> Callable[..., Any]:
+    def _caller(self, function: Callable[..., Answer]) -> Callable[..., Any]:
         """What the driver calls for a callable."""
         if self.loop is None:
             return function
@@ -193,15 +208,14 @@ class Engine:
         later = Later()
         self._waiting.add(later)
 
-        async def complete() -> None:
-            answer = FAILED
-            try:
-                answer = await waiting
-            finally:
-                self._waiting.discard(later)
-                later.give(answer)
+        def complete(task: asyncio.Task[int]) -> None:
+            self._waiting.discard(later)
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                logger.error("a callback failed", exc_info=error)
+            later.give(FAILED if task.cancelled() or error is not None else task.result())
 
-        self.spawn(complete())
+        self.task(waiting).add_done_callback(complete)
         return later
 
 

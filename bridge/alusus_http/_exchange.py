@@ -28,8 +28,11 @@ EXPECTS_CONTINUE: int = lib.AH_EXCHANGE_EXPECTS_CONTINUE
 # Where the texts of a request's head are.
 METHOD, PATH, QUERY, VERSION, CLIENT, CLIENT_PORT, SERVER, SERVER_PORT, HEADERS = range(9)
 
+# What tells an exchange from all others: its connection, and its number there.
+Key: TypeAlias = tuple[Any, int]
+
 # Which exchange it is, what has happened, its flags, its data, and how much of it is the head.
-Handler: TypeAlias = Callable[["Exchange", int, int, bytes, int], object]
+Handler: TypeAlias = Callable[[Key, int, int, bytes, int], object]
 
 
 class Exchange:
@@ -38,16 +41,10 @@ class Exchange:
     Its functions may be called on any thread and never wait, but for `read_now` and `write_now`.
     """
 
-    __slots__ = ("_connection", "_number")
+    __slots__ = ("key",)
 
-    def __init__(self, connection: Any, number: int) -> None:
-        self._connection = connection
-        self._number = number
-
-    @property
-    def key(self) -> tuple[Any, int]:
-        """What tells it from all others."""
-        return self._connection, self._number
+    def __init__(self, key: Key) -> None:
+        self.key = key
 
     def write(self, data: bytes, status: int = 0) -> int:
         """Send a piece of the answer, as it is.
@@ -64,9 +61,8 @@ class Exchange:
         Raises:
             ConnectionClosedError: The client has gone.
         """
-        waiting: int = lib.ah_exchange_write(
-            self._connection, self._number, data, len(data), status
-        )
+        connection, number = self.key
+        waiting: int = lib.ah_exchange_write(connection, number, data, len(data), status)
         if waiting < 0:
             raise ConnectionClosedError(ffi.string(lib.ah_last_error()).decode())
         return waiting
@@ -77,12 +73,12 @@ class Exchange:
         Raises:
             ConnectionClosedError: The client has gone.
         """
-        if lib.ah_exchange_read(self._connection, self._number) < 0:
+        if lib.ah_exchange_read(*self.key) < 0:
             raise ConnectionClosedError(ffi.string(lib.ah_last_error()).decode())
 
     def abandon(self) -> None:
         """Close the connection, if the answer is not complete."""
-        lib.ah_exchange_abandon(self._connection, self._number)
+        lib.ah_exchange_abandon(*self.key)
 
     def fail(self, answer: Answer) -> None:
         """Answer with 500, for an application that has failed before anything was sent.
@@ -96,22 +92,22 @@ class Exchange:
 
     def write_now(self, data: bytes) -> None:
         """Send a piece of the answer, which is not its last, and wait until it is sent."""
-        _marshal.checked(lib.ah_write(self._connection, data, len(data)))
+        _marshal.checked(lib.ah_write(self.key[0], data, len(data)))
 
     def read_now(self, buffer: Any) -> int:
         """Read some of the body into a writable buffer, and wait for it; 0 at the end."""
         memory = ffi.from_buffer(buffer, require_writable=True)
-        return _marshal.checked(lib.ah_read(self._connection, memory, len(memory)))
+        return _marshal.checked(lib.ah_read(self.key[0], memory, len(memory)))
 
 
 @_driver.event(lib.AH_EVENT_EXCHANGE, "ah_post_exchange")
 def _on_exchange(c: Any, user_data: object) -> tuple[object, ...]:
     e = c.exchange
     return (
-        Exchange(e.connection, e.exchange),
+        (e.connection, e.exchange),
         e.what,
         e.flags,
-        ffi.buffer(e.data, e.data_len)[:],
+        ffi.unpack(e.data, e.data_len),
         e.head_size,
     )
 

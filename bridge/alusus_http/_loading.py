@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 INTERFACES = ("asgi", "wsgi")
+
+importing: str | None = None  # the module that is being imported for the command line
 _USUAL = ("app", "application", "server")
 
 
@@ -29,6 +31,11 @@ def load(target: str, folder: Path, *, factory: bool) -> Any:
         LoadError: Something that `target` names is not there, or fails.
     """
     name, _, path = target.partition(":")
+    if not all(name.split(".")) or "/" in name or Path(folder, name).is_file():
+        raise LoadError(
+            f'"{name}" is no name of a module; say main:app for the app in main.py, and name '
+            "another folder with --app-dir"
+        )
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     module = _import(name, folder)
@@ -41,9 +48,26 @@ def load(target: str, folder: Path, *, factory: bool) -> Any:
         raise LoadError(f"the factory {target} failed:\n{_told(error)}") from error
 
 
+def refuse_to_serve() -> None:
+    """Called by who begins to serve: a module that the command imports is not to.
+
+    Raises:
+        LoadError: The import would never end.
+    """
+    if importing is not None:
+        raise LoadError(
+            f"the module {importing} serves while it is imported, and the command could not; put "
+            'that below \'if __name__ == "__main__":\', which is true for "python" alone'
+        )
+
+
 def _import(name: str, folder: Path) -> Any:
+    global importing
+    importing = name
     try:
         return importlib.import_module(name)
+    except LoadError:
+        raise
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise LoadError(f"importing {name} failed:\n{_told(error)}") from error
@@ -53,6 +77,8 @@ def _import(name: str, folder: Path) -> Any:
         ) from error
     except Exception as error:
         raise LoadError(f"importing {name} failed:\n{_told(error)}") from error
+    finally:
+        importing = None
 
 
 def _attribute(module: Any, path: str, name: str) -> Any:
@@ -92,4 +118,13 @@ def interface(application: Any) -> str:
     except (TypeError, ValueError):
         return "wsgi"
     required = [p for p in signature.parameters.values() if p.default is p.empty]
-    return "asgi" if len(required) == 3 else "wsgi"
+    if len(required) == 3:
+        return "asgi"
+    try:
+        signature.bind("environ", "start_response")
+    except TypeError as error:
+        raise LoadError(
+            f"{application!r} is no application: it takes neither the arguments of ASGI nor those "
+            "of WSGI; if it makes the application, give --factory"
+        ) from error
+    return "wsgi"

@@ -105,14 +105,14 @@ def handle(value: Handle, expected: type[Handle], name: str) -> CData:
     if forked:
         require_unforked()
     if not isinstance(value, expected):
-        raise _type_error(name, f"a {expected.__name__}", value)
+        raise type_error(name, f"a {expected.__name__}", value)
     return value._number
 
 
 def encode(value: str, name: str) -> bytes:
     """A text as C takes it. What `decode` kept of bytes that are no UTF-8 is restored."""
     if not isinstance(value, str):
-        raise _type_error(name, "a str", value)
+        raise type_error(name, "a str", value)
     if "\0" in value:
         raise errors.InvalidArgumentError(
             f"{name}: a NUL character at position {value.index(chr(0))}, where C's texts end"
@@ -131,7 +131,7 @@ def contents(value: str | bytes, name: str) -> bytes:
         return value
     if isinstance(value, str):
         return value.encode()
-    raise _type_error(name, "a str or bytes", value)
+    raise type_error(name, "a str or bytes", value)
 
 
 def optional_contents(value: str | bytes | None, name: str) -> bytes:
@@ -144,7 +144,7 @@ def strings(values: Sequence[str] | None, name: str) -> list[CData]:
     if values is None:
         return [ffi.NULL]
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):
-        raise _type_error(name, "a sequence of str", values)
+        raise type_error(name, "a sequence of str", values)
     return [*(ffi.new("char[]", encode(value, name)) for value in values), ffi.NULL]
 
 
@@ -274,6 +274,11 @@ def checked_optional(result: CData) -> CData:
     return result
 
 
+def checked_text(result: CData) -> str | None:
+    """The text of such a function; None when there is nothing."""
+    return decode_or_none(checked_optional(result))
+
+
 def checked_pointer(result: CData) -> CData:
     """The result of a function that returns null only when it fails."""
     if not result:
@@ -282,19 +287,6 @@ def checked_pointer(result: CData) -> CData:
     return result
 
 
-def checked_user_data(result: CData) -> CData:
-    """The result of a function that returns null when it fails, and when there is none."""
-    if not result:
-        check()
-    return result
-
-
-def checked_text(result: CData) -> str | None:
-    """The result of a function that returns null when it fails, and when there is nothing."""
-    if not result:
-        check()
-    return decode_or_none(result)
-
-
-def _type_error(name: str, expected: str, value: object) -> TypeError:
+def type_error(name: str, expected: str, value: object) -> TypeError:
+    """The error of an argument that is not of the type it should be."""
     return TypeError(f"{name}: expected {expected}, got {type(value).__name__}")

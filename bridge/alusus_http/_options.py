@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 from .errors import InvalidArgumentError
 
 Options = Mapping[str, str | int | float | bool]
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s,]+")  # RFC 6454 section 6.2
+
+
+def _check_type(name: str, value: object, wanted: type, words: str) -> None:
+    # True is an int to Python, and a mistake here.
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise TypeError(f"{name}: expected {words}, got {value!r}")
 
 
 def listening_ports(host: str, port: int, secure: bool) -> str:
@@ -15,24 +25,49 @@ def listening_ports(host: str, port: int, secure: bool) -> str:
 
     Raises:
         InvalidArgumentError: The port is none.
+        TypeError: The port is no int, or the host no str.
     """
+    _check_type("port", port, int, "an int, such as 8080")
+    _check_type("host", host, str, 'a str, such as "127.0.0.1"')
     if not 0 <= port <= 65535:
         raise InvalidArgumentError(f"port: {port} is outside of 0 to 65535")
     address = f"[{host}]" if ":" in host else host
     return f"{address}:{port}{'s' if secure else ''}"
 
 
-def milliseconds(name: str, seconds: float | None) -> str:
-    """A time as CivetWeb takes it; None for never.
+def seconds(name: str, value: float) -> float:
+    """A time in seconds.
 
     Raises:
-        InvalidArgumentError: It is below zero, or too short to be counted.
+        InvalidArgumentError: It is below zero, or without an end.
+        TypeError: It is no number.
     """
-    if seconds is None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}: expected a number of seconds, got {value!r}")
+    if not 0 <= value < math.inf:
+        raise InvalidArgumentError(f"{name}: {value} is no number of seconds from 0 on")
+    return value
+
+
+def milliseconds(name: str, value: float) -> str:
+    """A time in seconds as CivetWeb takes it.
+
+    Raises:
+        InvalidArgumentError: It is below zero, without an end, or too short to be counted.
+        TypeError: It is no number.
+    """
+    if seconds(name, value) < 0.001:
+        raise InvalidArgumentError(f"{name}: {value} s is too short; give 0.001 or more")
+    return str(round(value * 1000))
+
+
+def milliseconds_or_never(name: str, value: float | None) -> str:
+    """The same where None stands for never."""
+    if value is None:
         return "0"
-    if seconds < 0.001:
-        raise InvalidArgumentError(f"{name}: {seconds} s is too short; None stands for never")
-    return str(round(seconds * 1000))
+    if value == 0:
+        raise InvalidArgumentError(f"{name}: 0 s is too short; None stands for never")
+    return milliseconds(name, value)
 
 
 def size(name: str, value: int) -> str:
@@ -40,14 +75,21 @@ def size(name: str, value: int) -> str:
 
     Raises:
         InvalidArgumentError: It is not above zero.
+        TypeError: It is no int.
     """
+    _check_type(name, value, int, "an int")
     if value <= 0:
         raise InvalidArgumentError(f"{name}: {value} is not above zero")
     return str(value)
 
 
-def choice(value: bool) -> str:
-    """Yes or no."""
+def choice(name: str, value: bool) -> str:
+    """Yes or no.
+
+    Raises:
+        TypeError: It is no bool: the text "no" would be true.
+    """
+    _check_type(name, value, bool, "True or False")
     return "yes" if value else "no"
 
 
@@ -56,23 +98,52 @@ def path(value: str | os.PathLike[str]) -> str:
     return os.fspath(value)
 
 
-def names(name: str, values: Sequence[str]) -> str:
-    """A list, separated by commas.
+def names(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    """A list of names.
 
     Raises:
-        InvalidArgumentError: An item could not be told from its neighbours.
+        InvalidArgumentError: It is one str, whose letters would be the items.
+        TypeError: An item is no str.
     """
     if isinstance(values, str):
         raise InvalidArgumentError(f"{name}: give a list of str, not one str")
     for value in values:
-        if "," in value:
-            raise InvalidArgumentError(f"{name}: {value!r} has a comma in it")
-    return ",".join(values)
+        _check_type(name, value, str, "str in the list")
+    return tuple(values)
+
+
+def origins(values: Sequence[str]) -> tuple[str, ...]:
+    """Origins as browsers write them.
+
+    Raises:
+        InvalidArgumentError: No page has such an origin, or it is one str.
+        TypeError: An item is no str.
+    """
+    for value in names("origins", values):
+        if not _ORIGIN.fullmatch(value) and value != "null":
+            raise InvalidArgumentError(
+                f'origins: {value!r} is none; give them as browsers do: "https://example.org", '
+                "with the port if it is not the usual one, and no path; None stands for any"
+            )
+    return tuple(values)
 
 
 def given(options: Options) -> dict[str, str]:
-    """Options by CivetWeb's names, with Python's values: True for yes, a number for its digits."""
-    return {
-        name: choice(value) if isinstance(value, bool) else str(value)
-        for name, value in options.items()
-    }
+    """Options by CivetWeb's names, with Python's values: True for yes, a number for its digits.
+
+    Raises:
+        TypeError: It is no mapping, or a value is none that an option can have.
+    """
+    if not isinstance(options, Mapping):
+        raise TypeError(
+            f'options: expected a dict, such as {{"num_threads": 200}}, got {options!r}'
+        )
+    return {name: _value(name, value) for name, value in options.items()}
+
+
+def _value(name: str, value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return choice(name, value)
+    if not isinstance(value, str | int | float):
+        raise TypeError(f"options: {name}: expected a str, number or bool, got {value!r}")
+    return str(value)

@@ -1,5 +1,7 @@
 """Who asks the library for events and has them handled: threads, or the loop of asyncio.
 
+A thread that serves one WebSocket alone asks for its events itself: a reader.
+
 A batch of events becomes runs: a call that a worker of the server waits for, alone, or the calls of
 one WebSocket that came together. A run belongs to one thread, so that the calls of one connection
 come in order and never overlap.
@@ -7,6 +9,7 @@ come in order and never overlap.
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 from collections import deque
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from . import _marshal
 from ._library import ffi, lib
+from ._marshal import CData
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,6 +34,10 @@ _KEPT_THREADS = 8
 # What one batch may hold. More would save little, and keep those at its front waiting for longer.
 _BATCH_EVENTS = 256
 _BATCH_MEMORY = 1 << 16
+
+# The same for one WebSocket.
+_READ_EVENTS = 16
+_READ_MEMORY = 1 << 13
 
 _FOREVER = -1  # as a timeout of ah_next_events
 _PATIENCE = 0.1  # seconds between two looks whether a loop still runs
@@ -100,25 +108,30 @@ class Poller(Protocol):
 
 
 class _Batch:
-    """Memory for what `ah_next_events` gives out."""
+    """Memory for what `ah_next_events` gives out.
+
+    Attributes:
+        memory: The arguments of that function which describe it.
+    """
 
     # Members of an `ah_event`: id, kind, receiver, not the context, and of a message's arguments
     # connection, opcode, data and length. The arguments of ready and close begin alike.
     _EVENT = struct.Struct(f"@QiQ8xQiQQ{ffi.sizeof('ah_event') - 64}x")
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self, server: Server, events: int = _BATCH_EVENTS, memory: int = _BATCH_MEMORY
+    ) -> None:
         self._server = server
-        self._events = ffi.new("ah_event[]", _BATCH_EVENTS)
-        self._memory = ffi.new("char[]", _BATCH_MEMORY)
+        self._events = ffi.new("ah_event[]", events)
+        received = ffi.new("char[]", memory)
+        self.memory = (self._events, events, received, memory)
         self._numbers = memoryview(ffi.buffer(self._events))
-        self._bytes = ffi.buffer(self._memory)
-        self._begin = _marshal.number(self._memory)
+        self._bytes = ffi.buffer(received)
+        self._begin = _marshal.number(received)
 
     def fill(self, timeout: int) -> int:
         """Wait for events; returns what `ah_next_events` does."""
-        filled: int = lib.ah_next_events(
-            self._server.queue, timeout, self._events, _BATCH_EVENTS, self._memory, _BATCH_MEMORY
-        )
+        filled: int = lib.ah_next_events(self._server.queue, timeout, *self.memory)
         return filled
 
     def runs(self, filled: int) -> list[Run]:
@@ -231,7 +244,7 @@ class Threads:
         with self._lock:
             self._shares.append(share)
         filled = 0
-        while filled >= 0 and len(self._free) <= _KEPT_THREADS:
+        while filled >= 0 and (len(self._free) <= _KEPT_THREADS or not self._is_spare(this)):
             self._help(this, filled == 0)
             filled = batch.fill(_FOREVER)
             if filled > 0:
@@ -242,6 +255,14 @@ class Threads:
             self._shares.remove(share)
             self._threads.discard(this)
             self._free.discard(this)
+
+    def _is_spare(self, this: threading.Thread) -> bool:
+        """Whether enough threads are free without this one, which then ends."""
+        with self._lock:  # one after the other, or all would rely on each other, and end
+            spare = len(self._free) > _KEPT_THREADS
+            if spare:
+                self._free.discard(this)
+            return spare
 
     def _begin(self, this: threading.Thread) -> None:
         """Have something to do, which may take long: another thread is to be free for the rest."""
@@ -387,3 +408,65 @@ class Asyncio:
         self._server.answer(first, runs[-1][-1][0], 1)
         self._scheduled = True
         self._loop.call_soon(self._poll)
+
+
+class Reader:
+    """What a thread has that waits for the events of one WebSocket, beginning in its ready event.
+
+    The events are handled as others are, but on that thread, and answered when it comes back for
+    more. It is one thread at a time.
+
+    Attributes:
+        taken: The first and the last number of the events that it got last.
+    """
+
+    __slots__ = ("_batch", "_connection", "_handled", "_lock", "_released", "_server", "taken")
+
+    def __init__(self, server: Server, connection: CData) -> None:
+        self._server = server
+        self._connection = connection
+        self._batch = _Batch(server, _READ_EVENTS, _READ_MEMORY)
+        self.taken = (0, 0)
+        self._lock = threading.Lock()  # guards the two below
+        # Whoever sets the second of the two answers what has been taken: C's memory is in use until
+        # it is handled.
+        self._handled = True
+        self._released = False
+        _marshal.checked(lib.ah_claim_web_socket(connection))
+        server.readers.add(self)
+
+    def read(self, timeout: float | None) -> bool:
+        """Wait for events, for so many seconds, and handle them; False when none has come.
+
+        Raises:
+            HttpError: None will come: it has ended or been released.
+        """
+        milliseconds = _FOREVER if timeout is None else max(0, math.ceil(timeout * 1000))
+        filled = _marshal.checked(
+            lib.ah_next_events_of(
+                self._connection, self.taken[1], milliseconds, *self._batch.memory
+            )
+        )
+        if filled == 0:
+            return False
+        with self._lock:
+            self._handled = False
+        (run,) = self._batch.runs(filled)
+        self.taken = (run[0][0], run[-1][0])
+        self._server.perform(run)
+        with self._lock:
+            self._handled = True
+            released = self._released
+        if released:
+            self._server.answer(*self.taken, 1)
+        return True
+
+    def release(self) -> None:
+        """Leave the events to others, from any thread; a `read` that waits fails."""
+        self._server.readers.discard(self)
+        lib.ah_release_web_socket(self._connection)
+        with self._lock:
+            self._released = True
+            handled = self._handled
+        if handled:
+            self._server.answer(*self.taken, 1)

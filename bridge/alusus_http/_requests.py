@@ -85,7 +85,8 @@ class InFlight:
 
     def open(self) -> None:
         """Take requests."""
-        self._draining = False
+        with self._changed:
+            self._draining = False
 
     def drain(self, timeout: float) -> bool:
         """Take no more and wait for those that there are; False when the time is over."""
@@ -93,7 +94,9 @@ class InFlight:
             self._draining = True
             return self._changed.wait_for(lambda: self._count == 0, timeout)
 
-    def answer(self, call: Callable[[], Answer], connection: http.Connection) -> Answer:
+    def answer(
+        self, engine: Engine, call: Callable[[], Answer], connection: http.Connection
+    ) -> Answer:
         """Answer a request by a call, and count it meanwhile."""
         if not self.enter():
             http.respond(connection, 503, "text/plain", "the server stops\n")
@@ -101,20 +104,16 @@ class InFlight:
         counted = True
         try:
             result = call()
-            if not isinstance(result, int):
-                counted = False
-                return self._counted(result)
-            return result
+            if isinstance(result, int):
+                return result
+            task = engine.task(result)
+            task.add_done_callback(lambda _: self.leave())
+            counted = False
+            return task
         finally:
             self.leave_thread()
             if counted:
                 self.leave()
-
-    async def _counted(self, answer: Awaitable[int]) -> int:
-        try:
-            return await answer
-        finally:
-            self.leave()
 
 
 def answer(engine: Engine, route: Route, connection: http.Connection, request: Request) -> Answer:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Protocol, TypeAlias
 
 from . import http
@@ -80,9 +81,13 @@ class Sockets:
     The events of one connection come one after the other, so that its entries need no lock.
     """
 
-    def __init__(self, engine: Engine, options: SocketOptions) -> None:
+    def __init__(
+        self, engine: Engine, options: SocketOptions, on_connect: Authorize | None = None
+    ) -> None:
         self._engine = engine
         self._options = options
+        # Called with each request, in this order; what one of them raises refuses the client.
+        self._checks = [check for check in (options.authorize, on_connect) if check is not None]
         self._opening: dict[http.Connection, Request] = {}  # accepted, and not ready yet
         self._open: set[WebSocket | AsyncWebSocket] = set()
         limit = options.max_message_size
@@ -98,17 +103,14 @@ class Sockets:
     def _make(self, connection: http.Connection, request: Request) -> WebSocket | AsyncWebSocket:
         raise NotImplementedError
 
-    def _opened(self, ws: Any) -> Answer | None:
+    def _opened(self, ws: Any) -> None:
         raise NotImplementedError
 
-    def _received(self, ws: Any, message: str | bytes) -> Answer | Later:
+    def _received(self, ws: Any, message: str | bytes) -> int | Later:
         raise NotImplementedError
 
-    def _ended(self, ws: Any, over: ConnectionClosed) -> Answer | None:
+    def _ended(self, ws: Any, over: ConnectionClosed) -> None:
         raise NotImplementedError
-
-    def _admit(self, request: Request) -> Awaitable[None] | None:
-        return None if self._options.authorize is None else self._options.authorize(request)
 
     def end_all(self) -> None:
         """Give up the handlers that still run: the time to end by themselves is over."""
@@ -127,24 +129,33 @@ class Sockets:
             origin = request.headers.get("Origin")
             if options.origins is not None and origin is not None and origin not in options.origins:
                 raise Reject(403, body="this origin is not allowed")
-            waiting = self._admit(request)
+            for number, check in enumerate(self._checks, 1):
+                answer = check(request)
+                if inspect.isawaitable(answer):
+                    return self._decide(connection, request, answer, self._checks[number:])
+                _expect_nothing(answer)
         except BaseException as error:
             return self._refuse(connection, error)
-        if waiting is not None:
-            return self._decide(connection, request, waiting)
         self._opening[connection] = request
         return ACCEPT
 
     async def _decide(
-        self, connection: http.Connection, request: Request, waiting: Awaitable[None]
+        self,
+        connection: http.Connection,
+        request: Request,
+        waiting: Awaitable[object],
+        further: Sequence[Authorize],
     ) -> int:
         try:
-            await waiting
+            _expect_nothing(await waiting)
+            for check in further:
+                answer: object = check(request)
+                _expect_nothing(await answer if inspect.isawaitable(answer) else answer)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            answer = self._refuse(connection, error)
-            return answer if isinstance(answer, int) else await answer
+            refusal = self._refuse(connection, error)
+            return refusal if isinstance(refusal, int) else await refusal
         self._opening[connection] = request
         return ACCEPT
 
@@ -154,18 +165,18 @@ class Sockets:
             error = Reject(500)
         return self._engine.blocking(_send_refusal, connection, error)
 
-    def ready(self, connection: http.Connection, user_data: object) -> Answer | None:
+    def ready(self, connection: http.Connection, user_data: object) -> None:
         ws = self._make(connection, self._opening.pop(connection))
         with suppress(ConnectionClosed):  # its close event follows
             for group in self._options.groups:
                 ws.join(group)
         self._open.add(ws)
         connection.owner = ws
-        return self._opened(ws)
+        self._opened(ws)
 
     def message(
         self, connection: http.Connection, opcode: int, data: bytes, user_data: object
-    ) -> Answer | Later:
+    ) -> int | Later:
         ws = connection.owner
         if opcode > BINARY:
             if opcode == CLOSE:
@@ -177,13 +188,13 @@ class Sockets:
             return GO_ON
         return self._received(ws, data.decode() if opcode == TEXT else data)
 
-    def close(self, connection: http.Connection, user_data: object) -> Answer | None:
+    def close(self, connection: http.Connection, user_data: object) -> None:
         ws = connection.owner
         self._open.discard(ws)
         code = http.get_close_code(connection)
         if ws._over is None or ws._over.code != code:
             ws._over = closed(code or ABNORMAL, "")
-        return self._ended(ws, ws._over)
+        self._ended(ws, ws._over)
 
 
 def _send_refusal(connection: http.Connection, reject: Reject) -> int:
@@ -209,7 +220,7 @@ class _ThreadSockets(Sockets):
         self._workers = workers
 
     def _make(self, connection: http.Connection, request: Request) -> WebSocket:
-        return WebSocket(connection, request, ThreadInbox())
+        return WebSocket(connection, request, ThreadInbox(self._engine.read(connection)))
 
     def _opened(self, ws: WebSocket) -> None:
         assert ws._inbox is not None
@@ -218,9 +229,10 @@ class _ThreadSockets(Sockets):
             ws._inbox.abandon()
             ws.close(TRY_AGAIN_LATER, "too many connections")
 
-    def _received(self, ws: WebSocket, message: str | bytes) -> Answer | Later:
+    def _received(self, ws: WebSocket, message: str | bytes) -> int:
         assert ws._inbox is not None
-        return GO_ON if ws._inbox.put(message) else self._engine.when(ws._inbox.when_room)
+        ws._inbox.put(message)
+        return GO_ON
 
     def _ended(self, ws: WebSocket, over: ConnectionClosed) -> None:
         assert ws._inbox is not None
@@ -245,17 +257,19 @@ class _TaskSockets(Sockets):
         engine: Engine,
         options: SocketOptions,
         handler: Callable[[AsyncWebSocket], Awaitable[None]],
+        on_connect: Authorize | None = None,
     ) -> None:
-        super().__init__(engine, options)
+        super().__init__(engine, options, on_connect)
         self._handler = handler
 
     def _make(self, connection: http.Connection, request: Request) -> AsyncWebSocket:
-        return AsyncWebSocket(connection, request)
+        assert self._engine.loop is not None
+        return AsyncWebSocket(connection, request, self._engine.loop)
 
     def _opened(self, ws: AsyncWebSocket) -> None:
         self._engine.spawn(self._run(ws))
 
-    def _received(self, ws: AsyncWebSocket, message: str | bytes) -> Answer | Later:
+    def _received(self, ws: AsyncWebSocket, message: str | bytes) -> int | Later:
         return GO_ON if ws._inbox.put(message) else self._engine.when(ws._inbox.when_room)
 
     def _ended(self, ws: AsyncWebSocket, over: ConnectionClosed) -> None:
@@ -281,14 +295,10 @@ class _ObjectSockets(Sockets):
     """An object whose methods block, or not: they are called where the events come."""
 
     def __init__(self, engine: Engine, options: SocketOptions, handler: object) -> None:
-        super().__init__(engine, options)
-        self._on_connect = getattr(handler, "on_connect", None)
+        super().__init__(engine, options, getattr(handler, "on_connect", None))
         self._on_ready = getattr(handler, "on_ready", None)
         self._on_message = getattr(handler, "on_message", None)
         self._on_close = getattr(handler, "on_close", None)
-
-    def _admit(self, request: Request) -> Awaitable[None] | None:
-        return super()._admit(request) or (self._on_connect and self._on_connect(request))
 
     def _make(self, connection: http.Connection, request: Request) -> WebSocket:
         return WebSocket(connection, request, None)
@@ -300,7 +310,7 @@ class _ObjectSockets(Sockets):
             except BaseException as error:
                 _close_failed(ws, error)
 
-    def _received(self, ws: WebSocket, message: str | bytes) -> Answer | Later:
+    def _received(self, ws: WebSocket, message: str | bytes) -> int | Later:
         if self._on_message is not None:
             try:
                 self._on_message(ws, message)
@@ -320,20 +330,10 @@ class _AsyncObjectSockets(_TaskSockets):
     """An object with async methods among its own, which a task for each WebSocket calls in turn."""
 
     def __init__(self, engine: Engine, options: SocketOptions, handler: object) -> None:
-        super().__init__(engine, options, self._serve)
-        self._on_connect = getattr(handler, "on_connect", None)
+        super().__init__(engine, options, self._serve, getattr(handler, "on_connect", None))
         self._on_ready = getattr(handler, "on_ready", None)
         self._on_message = getattr(handler, "on_message", None)
         self._on_close = getattr(handler, "on_close", None)
-
-    def _admit(self, request: Request) -> Awaitable[None] | None:
-        if self._options.authorize is None and self._on_connect is None:
-            return None
-        return self._admitted(request)
-
-    async def _admitted(self, request: Request) -> None:
-        await _call(self._options.authorize, request)
-        await _call(self._on_connect, request)
 
     async def _serve(self, ws: AsyncWebSocket) -> None:
         receive, on_message = ws._inbox.get, self._on_message
@@ -351,6 +351,15 @@ class _AsyncObjectSockets(_TaskSockets):
                 raise
         over = await ws._inbox.ended()
         await _call(self._on_close, ws, over.code, over.reason)
+
+
+def _expect_nothing(answer: object) -> None:
+    """Let nobody in whose check has said no by returning instead of raising."""
+    if answer is not None:
+        raise TypeError(
+            f"the check of a client returned {answer!r}: raise Reject(401) or the like to refuse "
+            "it, and return nothing to let it in"
+        )
 
 
 async def _call(function: Callable[..., Any] | None, *arguments: object) -> None:
@@ -405,9 +414,11 @@ class Workers:
     def join(self, timeout: float) -> int:
         """Wait for all to end; return how many have not."""
         deadline = time.monotonic() + timeout
-        for thread in tuple(self._threads):
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return sum(thread.is_alive() for thread in tuple(self._threads))
+        return sum(thread.is_alive() for thread in threads)
 
     def _run(self, function: Callable[..., None], *arguments: object) -> None:
         try:
@@ -436,21 +447,76 @@ def make_sockets(engine: Engine, options: SocketOptions, handler: Any, workers: 
     return _ThreadSockets(engine, options, handler, workers)
 
 
-_METHODS = ("on_connect", "on_ready", "on_message", "on_close")
+# The methods of an object, and what each is called with.
+_METHODS = {
+    "on_connect": ("request",),
+    "on_ready": ("ws",),
+    "on_message": ("ws", "message"),
+    "on_close": ("ws", "code", "reason"),
+}
 
 
 def check_handler(handler: object) -> None:
     """Refuse what cannot be a handler, when it is given.
 
     Raises:
-        TypeError: It is neither a function nor an object with one of the methods.
+        TypeError: It is neither a function of one argument nor an object with some of the methods,
+            or a method is misspelt or takes other arguments.
     """
-    if _is_object(handler) or (callable(handler) and not inspect.isclass(handler)):
-        return
-    raise TypeError(
-        f"{handler!r} is no handler: give a function of one argument, the WebSocket, or a class "
-        f"with at least one of {', '.join(_METHODS)}"
-    )
+    for name in dir(handler):
+        if (
+            name.startswith("on_")
+            and name not in _METHODS
+            and callable(getattr(handler, name, None))
+        ):
+            nearest = get_close_matches(name, _METHODS, n=1, cutoff=0)[0]
+            raise TypeError(
+                f"{handler!r} has a method {name}, which nothing calls: is it to be {nearest}? "
+                "Give it another name if not"
+            )
+    if _is_object(handler):
+        for name, arguments in _METHODS.items():
+            method = getattr(handler, name, None)
+            if method is not None:
+                _check_function(method, f"{name} of {handler!r}", _self(handler, name) + arguments)
+    elif callable(handler) and not inspect.isclass(handler):
+        _check_function(handler, repr(handler), ("ws",))
+    else:
+        raise TypeError(
+            f"{handler!r} is no handler: give a function of one argument, the WebSocket, or a "
+            f"class with at least one of {', '.join(_METHODS)}"
+        )
+
+
+def _self(handler: object, name: str) -> tuple[str, ...]:
+    """The argument that a method takes besides, as long as it is a class's."""
+    if not inspect.isclass(handler) or not inspect.isroutine(getattr(handler, name)):
+        return ()
+    method = inspect.getattr_static(handler, name)
+    return () if isinstance(method, staticmethod | classmethod) else ("self",)
+
+
+def _check_function(function: object, name: str, arguments: tuple[str, ...]) -> None:
+    if not callable(function):
+        raise TypeError(f"{name} is {function!r}: give a function of ({', '.join(arguments)})")
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object's may be a generator
+    if any(
+        inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) for f in (function, call)
+    ):
+        raise TypeError(
+            f"{name} is a generator, since it has a yield, and would never run: send messages by "
+            "ws.send(message), or await ws.send(message) in an async function, instead"
+        )
+    try:
+        signature = inspect.signature(function)
+    except (AttributeError, NameError, ValueError):
+        return  # some in C have none, and annotations may name what is not there yet (PEP 649)
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} takes {signature}, but is called with ({', '.join(arguments)}): {error}"
+        ) from None
 
 
 def _is_object(handler: object) -> bool:

@@ -14,15 +14,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from . import _driver, _exchange, http
 from ._answer import Answer
-from ._asgi_types import Application, Message, Scope
+from ._asgi_types import Application, Message, Scope, untyped
 from ._asgi_websocket import REFUSE, WebSocket, subprotocols
-from ._exchange import Exchange
-from ._hosting import GRACE, listening_host, server_options
+from ._exchange import Exchange, Key
+from ._hosting import GRACE, bound_ports, listening_host, server_options
 from ._polling import Asyncio, Later
 from .errors import ConnectionClosedError
 
@@ -30,7 +31,18 @@ __all__ = ["Application", "LifespanError", "Server", "serve"]
 
 _log = logging.getLogger("alusus_http.asgi")
 
+# Names of a module's cost more, for each request.
+_REQUEST = _exchange.REQUEST
+_KEEPS_ALIVE = _exchange.KEEPS_ALIVE
+_MORE_BODY = _exchange.MORE_BODY
+_EXPECTS_CONTINUE = _exchange.EXPECTS_CONTINUE
+
 _VERSIONS = {"version": "3.0", "spec_version": "2.4"}
+
+_PERCENT = ord("%")  # an int is found in bytes faster than bytes are
+
+# Addresses are those of connections, which have many requests.
+_MOST_ADDRESSES = 4096
 
 # How many bytes of an answer may wait for a client until its application does, too.
 _MUCH_UNSENT = 64 << 10
@@ -38,6 +50,11 @@ _MUCH_UNSENT = 64 << 10
 
 class LifespanError(RuntimeError):
     """The application has refused to start, or failed to."""
+
+
+@lru_cache(_MOST_ADDRESSES)
+def _address(host: bytes, port: bytes) -> tuple[str, int]:
+    return host.decode(), int(port)
 
 
 class Request:
@@ -51,27 +68,21 @@ class Request:
     _written: asyncio.Future[None] | None = None  # done when `send` may go on
     task: asyncio.Task[None]  # the loop itself keeps none alive
 
-    def __init__(
-        self, exchange: Exchange, flags: int, texts: list[bytes], body: bytes, scope: Scope
-    ) -> None:
-        method = texts[0].decode("latin-1")
-        version = texts[3].decode("latin-1")
-        scope["type"] = "http"
-        scope["http_version"] = version
-        scope["method"] = method
+    def __init__(self, exchange: Exchange, flags: int, scope: Scope, body: bytes) -> None:
         self.scope = scope
         self._exchange = exchange
-        self._answer = Answer(method, version, bool(flags & _exchange.KEEPS_ALIVE))
-        self._answer.unasked = bool(flags & _exchange.EXPECTS_CONTINUE)
+        self._answer = Answer(scope["method"], scope["http_version"], flags & _KEEPS_ALIVE)
+        if flags & _EXPECTS_CONTINUE:
+            self._answer.unasked = True
         self._body: bytes | None = body  # None: the application has it
-        self._more = bool(flags & _exchange.MORE_BODY)
+        self._more = bool(flags & _MORE_BODY)
 
     def happen(self, what: int, flags: int, data: bytes) -> None:
         """Take note of an event."""
         if what == _exchange.BODY:
             self._reading = False
             self._body = data
-            self._more = bool(flags & _exchange.MORE_BODY)
+            self._more = bool(flags & _MORE_BODY)
         elif what == _exchange.GONE:
             self._gone = True
         if self._changed is not None:
@@ -79,7 +90,7 @@ class Request:
         if what != _exchange.BODY and self._written is not None and not self._written.done():
             self._written.set_result(None)
 
-    async def run(self, application: Application, running: dict[tuple[Any, int], Request]) -> None:
+    async def run(self, application: Application, running: dict[Key, Request]) -> None:
         """Have the application answer, and leave those that run."""
         try:
             await application(self.scope, self.receive, self.send)
@@ -127,12 +138,15 @@ class Request:
 
     async def send(self, message: Message) -> None:
         """Take a part of the answer from the application."""
-        kind = message["type"]
+        try:
+            kind = message["type"]
+        except (KeyError, TypeError):
+            raise untyped(message) from None
         answer = self._answer
         if kind == "http.response.start":
             if answer.status:
                 raise RuntimeError("http.response.start was sent twice")
-            answer.begin(message["status"], message.get("headers", ()))
+            answer.begin(message.get("status"), message.get("headers", ()))
             return
         if kind != "http.response.body":
             raise ValueError(f"an HTTP request has no answer of the type {kind!r}")
@@ -235,10 +249,15 @@ class Server:
         self._root_path = root_path
         self._raw_root_path = root_path.encode()
         self._lifespan = _Lifespan(application)
-        self._requests: dict[tuple[Any, int], Request] = {}
+        self._requests: dict[Key, Request] = {}
         self._web_sockets: dict[http.Connection, WebSocket] = {}
         self._context: http.Context | None = None
         self._stopping = False  # no WebSocket is opened any more
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports it listens on; empty before the start."""
+        return bound_ports(self._context)
 
     async def start(self) -> None:
         """Start the application, then the server.
@@ -286,36 +305,36 @@ class Server:
         await asyncio.gather(*late, return_exceptions=True)
 
     def scope(self, texts: list[bytes]) -> Scope:
-        """What a request's scope and a WebSocket's have in common."""
-        path = texts[1]
+        """A request's scope; a WebSocket's has some more."""
+        method, path, query, version, client, client_port, server, server_port = texts[:8]
         if self._raw_root_path:
             path = self._raw_root_path + path
-        decoded = unquote_to_bytes(path) if b"%" in path else path
-        client, client_port, server, server_port = texts[4:8]
-        fields = iter(texts[8:])
+        decoded = unquote_to_bytes(path) if _PERCENT in path else path
         return {
+            "type": "http",
             "asgi": _VERSIONS,
+            "http_version": version.decode(),
+            "method": method.decode(),
             "scheme": self._scheme,
             "path": decoded.decode("utf-8", "replace"),
             "raw_path": path,
-            "query_string": texts[2],
+            "query_string": query,
             "root_path": self._root_path,
             # A unix socket has neither an address nor a port.
-            "client": (client.decode(), int(client_port)) if server else None,
-            "server": (server.decode(), int(server_port)) if server else None,
-            "headers": list(zip(fields, fields, strict=True)),
+            "client": _address(client, client_port) if server else None,
+            "server": _address(server, server_port) if server else None,
+            "headers": [*zip(texts[8::2], texts[9::2])],  # noqa: B905 - strict takes its time
             "state": self._lifespan.state.copy(),
         }
 
-    def _handle(self, exchange: Exchange, what: int, flags: int, data: bytes, head: int) -> None:
-        if what != _exchange.REQUEST:
-            request = self._requests.get(exchange.key)
+    def _handle(self, key: Key, what: int, flags: int, data: bytes, head: int) -> None:
+        if what != _REQUEST:
+            request = self._requests.get(key)
             if request is not None:
                 request.happen(what, flags, data)
             return
-        texts = data[: head - 1].split(b"\0")
-        request = Request(exchange, flags, texts, data[head:], self.scope(texts))
-        self._requests[exchange.key] = request
+        scope = self.scope(data[: head - 1].split(b"\0"))
+        request = self._requests[key] = Request(Exchange(key), flags, scope, data[head:])
         request.task = self._loop.create_task(request.run(self._application, self._requests))
 
     # WebSockets
@@ -372,8 +391,8 @@ class Server:
         for header in info.http_headers:
             texts += (header.name.lower(), header.value)
         scope = self.scope([text.encode("utf-8", "surrogateescape") for text in texts])
+        del scope["method"]
         scope["type"] = "websocket"
-        scope["http_version"] = info.http_version
         scope["scheme"] = "wss" if info.is_ssl else "ws"
         scope["subprotocols"] = subprotocols(scope["headers"])
         scope["extensions"] = {"websocket.http.response": {}}

@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any, NoReturn
 
 from . import __version__, _loading, _reloading, asgi, errors, http, wait, wsgi
 from ._access_log import FORMATS
+from ._driver import SIGNAL_PATIENCE
 from ._library import lib
 from .server import Server
 
@@ -42,24 +45,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _serve(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     folder = Path(arguments.app_dir).resolve()
+    _refuse_contradictions(arguments)
     if arguments.reload:
         rest = [argument for argument in given if argument != "--reload"]
         return _reloading.run(_reloading.command_line(rest), folder)
     level = arguments.log_level.upper()
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    if arguments.access_log is not None:
-        _log_accesses()
     application = _loading.load(arguments.application, folder, factory=arguments.factory)
     if isinstance(application, Server):
+        _refuse_options_of_applications(arguments)
         application.serve_forever()
         return 0
+    for name, default in _OF_APPLICATIONS.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
+    if arguments.access_log is not None:
+        _log_accesses()
     interface = arguments.interface or _loading.interface(application)
     print(f"Starting {arguments.application} ({interface.upper()})", flush=True)
     options = _options(arguments)
-    address = _address(arguments)
     if interface == "asgi":
-        return _run(_serve_asgi(application, options, arguments, address), arguments.loop)
-    return _serve_wsgi(application, options, arguments, address)
+        return _run(_serve_asgi(application, options, arguments), arguments.loop)
+    return _serve_wsgi(application, options, arguments)
+
+
+# The options of the server that the command makes for an application, and their defaults.
+_OF_APPLICATIONS: dict[str, Any] = {
+    "interface": None,
+    "host": "127.0.0.1",
+    "port": 8000,
+    "unix": None,
+    "certificate": None,
+    "key": None,
+    "workers": 100,
+    "root_path": "",
+    "loop": "asyncio",
+    "access_log": None,
+    "option": [],
+}
+
+
+def _refuse_options_of_applications(arguments: argparse.Namespace) -> None:
+    given = [name for name in _OF_APPLICATIONS if getattr(arguments, name) is not None]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise _loading.LoadError(
+            f"{arguments.application} is a Server, which has its own options: leave out {names} "
+            "and say it where the Server is made, such as Server(8000, options={...})"
+        )
+
+
+def _refuse_contradictions(arguments: argparse.Namespace) -> None:
+    """Options that another one would leave without effect."""
+    tcp = ("host", "port", "certificate", "key")
+    of_tcp = [name for name in tcp if getattr(arguments, name) is not None]
+    if arguments.unix is not None and of_tcp:
+        names = ", ".join(f"--{name}" for name in of_tcp)
+        raise errors.InvalidArgumentError(
+            f"--unix is a place by itself, without TLS: leave out {names}"
+        )
+    if arguments.key is not None and arguments.certificate is None:
+        raise errors.InvalidArgumentError("--key belongs to a certificate: give --certificate, too")
 
 
 def _log_accesses() -> None:
@@ -94,22 +140,20 @@ def _certificate(certificate: str, key: str | None) -> str:
         content = b"\n".join(Path(path).read_bytes() for path in (certificate, key))
     except OSError as error:
         raise errors.MissingFileError(
-            f"{error.filename} cannot be read: {error.strerror}"
+            f"{error.filename} cannot be read: {error.strerror}; give the path of a PEM file"
         ) from error
     descriptor = os.memfd_create("certificate")
     os.write(descriptor, content)
     return f"/proc/self/fd/{descriptor}"
 
 
-def _address(arguments: argparse.Namespace) -> str:
+def _say_started(arguments: argparse.Namespace, ports: list[int]) -> None:
     if arguments.unix is not None:
-        return f"unix:{arguments.unix}"
-    scheme = "http" if arguments.certificate is None else "https"
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    return f"{scheme}://{host}:{arguments.port}"
-
-
-def _say_started(address: str) -> None:
+        address = f"unix:{arguments.unix}"
+    else:
+        scheme = "http" if arguments.certificate is None else "https"
+        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        address = f"{scheme}://{host}:{ports[0]}"
     print(f"Listening at {address}\nPress Ctrl-C to stop.", flush=True)
 
 
@@ -130,7 +174,6 @@ async def _serve_asgi(
     application: asgi.Application,
     options: dict[str, str],
     arguments: argparse.Namespace,
-    address: str,
 ) -> int:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
@@ -149,16 +192,14 @@ async def _serve_asgi(
         log_access=FORMATS.get(arguments.access_log),
     )
     await server.start()
-    _say_started(address)
+    _say_started(arguments, server.ports)
     await stopped.wait()
     print("Stopping", flush=True)
     await server.stop()
     return 0
 
 
-def _serve_wsgi(
-    application: Any, options: dict[str, str], arguments: argparse.Namespace, address: str
-) -> int:
+def _serve_wsgi(application: Any, options: dict[str, str], arguments: argparse.Namespace) -> int:
     server = wsgi.Server(
         application,
         options,
@@ -166,12 +207,14 @@ def _serve_wsgi(
         log_access=FORMATS.get(arguments.access_log),
     )
     server.start()
-    _say_started(address)
     try:
-        signal.pause()
+        _say_started(arguments, server.ports)
+        # Not signal.pause: it would sleep on through a signal that comes just before it.
+        while True:
+            time.sleep(SIGNAL_PATIENCE)
     except KeyboardInterrupt:
-        print("Stopping", flush=True)
         try:
+            print("Stopping", flush=True)
             server.stop()
         except KeyboardInterrupt:
             _end_at_once()
@@ -211,6 +254,11 @@ def _echo(arguments: argparse.Namespace, given: Sequence[str]) -> int:
 
 def _where(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     folder = Path(__file__).parent
+    flags = [f"-I{folder / 'include'}"] * arguments.cflags
+    flags += [f"-L{folder}", f"-Wl,-rpath,{folder}", "-lalusus_http"] * arguments.libs
+    if flags:
+        print(shlex.join(flags))
+        return 0
     print(f"library: {folder / 'libalusus_http.so'}")
     print(f"headers: {folder / 'include'}")
     print(f"package: {folder}")
@@ -247,6 +295,18 @@ def _info(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return int(text)
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -262,9 +322,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve an application of ASGI or WSGI"))
     echo = commands.add_parser("echo", help="serve a WebSocket at / that sends every message back")
-    echo.add_argument("--port", type=int, default=8080)
+    echo.add_argument("--port", type=_port, default=8080)
     echo.set_defaults(run=_echo)
     where = commands.add_parser("where", help="say where the library and its packages are")
+    # As pkg-config has them, which knows nothing of a virtual environment.
+    where.add_argument("--cflags", action="store_true", help="print the C compiler's flags alone")
+    where.add_argument("--libs", action="store_true", help="print the linker's flags alone")
     where.set_defaults(run=_where)
     info = commands.add_parser("info", help="say what these are, and what the library can do")
     info.set_defaults(run=_info)
@@ -282,20 +345,19 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     add("--interface", choices=_loading.INTERFACES, help="default: what the application looks like")
     add("--factory", action="store_true", help="the attribute is a function that makes it")
     add("--app-dir", default=".", metavar="FOLDER", help="where the module is (default: here)")
-    add("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
-    add("--port", type=int, default=8000, help="the port to listen at (default: %(default)s)")
+    add("--host", help="the address to listen at (default: 127.0.0.1)")
+    add("--port", type=_port, help="the port to listen at (default: 8000)")
     add("--unix", metavar="PATH", help="listen at a unix socket instead")
     add("--certificate", metavar="FILE", help="serve TLS with this certificate, a PEM file")
     add("--key", metavar="FILE", help="the certificate's key, if it is in a file of its own")
     add(
         "--workers",
-        type=int,
-        default=100,
+        type=_count,
         metavar="N",
         help="threads, which is how many HTTP connections are served at a time (default: 100)",
     )
-    add("--root-path", default="", metavar="PATH", help="what a proxy in front takes off the path")
-    add("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the loop for ASGI")
+    add("--root-path", metavar="PATH", help="what a proxy in front takes off the path")
+    add("--loop", choices=("asyncio", "uvloop"), help="the loop for ASGI (default: asyncio)")
     add("--reload", action="store_true", help="start again when a Python file changes")
     add("--access-log", nargs="?", const="common", choices=sorted(FORMATS), help="log each answer")
     add(
@@ -308,7 +370,6 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         "--option",
         type=_pair,
         action="append",
-        default=[],
         metavar="NAME=VALUE",
         help="an option of the server, such as request_timeout_ms=10000; may be given repeatedly",
     )

@@ -48,11 +48,11 @@ class ConnectionClosedError(HttpError, ConnectionError):
 
 
 class QueueFullError(HttpError):
-    """The client takes messages too slowly: this one was dropped (websocket_queue_policy)."""
+    """The other side takes messages too slowly: this one was dropped (websocket_queue_policy)."""
 
 
 class TooLargeError(HttpError):
-    """A form exceeds a limit; 413 is the answer to its client."""
+    """A form or a body exceeds a limit; 413 is the answer to its client."""
 
 
 class MalformedError(HttpError):

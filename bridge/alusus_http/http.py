@@ -152,9 +152,7 @@ class Context(_marshal.Handle):
 
 
 class Connection(_marshal.Handle):
-    """One client's connection.
-
-    Or one that this program has opened as a client, for as long as it is open.
+    """A connection, accepted from a client or opened as one, for as long as it is open.
 
     Callbacks receive it. During an HTTP request it reads the request and writes the answer; once a
     WebSocket has opened on it, it sends messages. It may be kept and used from another thread:
@@ -222,7 +220,8 @@ class RequestInfo:
         query_string: What follows the first `?`, still escaped (unless the option
             `decode_query_string` is `yes`); None when there is no `?`.
         remote_user: The user name that CivetWeb's password files let in; None without such a check.
-        remote_addr: The client's IP address as text. Behind a proxy it is the proxy's.
+        remote_addr: The client's IP address as text. Behind a proxy it is the proxy's. At a Unix
+            socket, where clients have none, it is `unix:`.
         content_length: The length of the body in bytes; -1 when the client gave none (no body, or
             chunked).
         remote_port: The client's TCP port.
@@ -278,9 +277,7 @@ class RequestInfo:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """What is known of a connection beside its request: what it has carried.
-
-    And who is behind its TLS.
+    """What is known of a connection beside its request: its traffic, and who is behind its TLS.
 
     The texts are None without TLS, those of the client also when it has shown no certificate: it is
     asked for one when the option `ssl_verify_peer` is `yes` or `optional`.
@@ -426,7 +423,7 @@ class ServerStatistics:
             limit.
         connections_open: Connections that are open now, WebSockets included.
         connections_accepted: Connections that workers have begun to serve.
-        requests: Requests that have been answered.
+        requests: Requests that have been answered, those among them that could not be read.
         informational: Those of them answered with a status of 100 to 199, WebSockets that opened
             (101) above all.
         successful: Those answered with 200 to 299.
@@ -767,7 +764,9 @@ WebSocketCloseCallback = Callable[[Connection, object], None]
 
 It comes exactly once for every WebSocket that became ready, whoever ended it and however, a lost
 network and `stop_server` included. The request can still be read; nothing can be sent. When it
-returns, the handle is invalid: take it off your lists here.
+returns, the handle is invalid: take it off your lists here. To a peer that has ended its side of
+the stream without a close frame, what message callbacks write of the messages before that is still
+sent; then this comes, with the code 1006.
 
 It runs on a thread of this package; calls for one connection never overlap.
 
@@ -996,7 +995,10 @@ class Callbacks:
             release what the request held.
         log_message: Called with each line for the error log. Return 0 to let it be written to
             `error_log_file`, anything else to keep it out.
-        log_access: Called with each line for the access log. Return 0 to let it be written to
+        log_access: Called with each line for the access log: one for each answer, to requests that
+            could not be read, too, which have `-` for the method and the target. The line has the
+            Common Log Format, whose last number is that of the bytes of the body, with the headers
+            `Referer` and `User-Agent` behind it. Return 0 to let it be written to
             `access_log_file`, anything else to keep it out.
         init_ssl: Called while a server with a TLS port starts, and by `start_domain` and
             `reload_certificates`, to set up an OpenSSL `SSL_CTX`. Return 0 to let the library load
@@ -1277,9 +1279,7 @@ def get_header(connection: Connection, name: str) -> str | None:
 
 
 def read(connection: Connection, buffer_size: int) -> bytes:
-    """Reads the next part of the request's body.
-
-    Or of the response's on a connection that `send_request` has opened.
+    """Reads the next part of the request's body, or of the response's behind `send_request`.
 
     It waits until something has arrived, and may return fewer bytes than asked for: call it again
     until it returns 0. Chunked bodies come without their framing (RFC 9112 section 7.1). A client
@@ -1595,9 +1595,9 @@ def add_response_header(connection: Connection, name: str, value: str) -> int:
 
     A name may be added several times, as `Set-Cookie` has to be. Three names are special, for the
     library frames the body and keeps the connection: `Content-Length` says how long the body will
-    be, and the library holds the program to it; `Connection` takes `close`, and `Transfer-Encoding`
-    takes `chunked`, which is how a body without a `Content-Length` is sent anyway. Source:
-    CivetWeb's `mg_response_header_add`.
+    be, and the library holds the program to it; the others may be `Connection: close`, and
+    `Transfer-Encoding: chunked`, which is how a body without a `Content-Length` is sent anyway.
+    Source: CivetWeb's `mg_response_header_add`.
 
     Args:
         connection: The connection, as a callback received it.
@@ -2259,16 +2259,17 @@ def stop_server(context: Context) -> None:
     It answers no new request (one that still comes gets the status 503), closes the open
     connections, and returns when every callback has returned and every thread of the server has
     ended, which takes as long as the slowest callback, and up to a few seconds. From then on the
-    server's handles are invalid and no callback runs. A callback, which would wait for itself, may
-    call it, too: then it only ends the handle and returns, the server stops in the same way once
-    the callback has returned, and the last that is heard of it is `exit_context`. Source:
-    CivetWeb's `mg_stop`.
+    server's handles are invalid and no callback runs. `context` is valid until the close callbacks
+    of all WebSockets have returned: these may still write to groups, of which nobody gets anything
+    who has been said goodbye to. A callback, which would wait for itself, may call this, too: then
+    it returns at once, the server stops in the same way once the callback has returned, and the
+    last that is heard of it is `exit_context`. Source: CivetWeb's `mg_stop`.
 
     Args:
         context: The server to stop.
 
     Raises:
-        InvalidHandleError: When the server has been stopped before.
+        InvalidHandleError: When the server has been stopped before, or is being stopped.
         NoMemoryError: And `HttpError` when a callback calls it and no thread can be started that
             does the rest.
     """
@@ -2413,7 +2414,7 @@ def get_user_data(context: Context) -> object:
         InvalidHandleError: When the server has been stopped.
     """
     result = lib.ah_get_user_data(_marshal.handle(context, Context, "context"))
-    return _driver.user_data(_marshal.checked_user_data(result))
+    return _driver.user_data(_marshal.checked_optional(result))
 
 
 def start_domain(context: Context, options: Mapping[str, str] | Sequence[str]) -> int:
@@ -3315,7 +3316,7 @@ def stop_client(client: Client) -> None:
     Open WebSockets are closed with the code 1001; a server has `websocket_close_timeout_ms` to
     answer. Calls that still open a connection or read from one fail. When it returns, every close
     callback has run and the handles of all connections are invalid. A callback may call it, too:
-    then it only ends the handle and returns, and the rest follows once the callback has returned.
+    then it returns at once, and the client ends once the callback has returned.
 
     Args:
         client: The client to end.
@@ -3432,9 +3433,9 @@ def send_request(
     server has answered, and `read` gives the body, without the framing of chunks, until it returns
     0; `close_connection` ends it. A status of 400 and above is an answer, and no failure of this
     call. Each request has a connection of its own, which is not used again (`Connection: close`).
-    The headers `Host`, `Connection`, `Content-Length` and, if there is none among those given,
-    `User-Agent` are the library's. A body is not compressed, nor decompressed: `Accept-Encoding` is
-    the program's to send. Source: in place of CivetWeb's `mg_connect_client2` and `mg_download`.
+    That header, `Host`, `Content-Length` and, if there is none among those given, `User-Agent` are
+    the library's. A body is not compressed, nor decompressed: `Accept-Encoding` is the program's to
+    send. Source: in place of CivetWeb's `mg_connect_client2` and `mg_download`.
 
     Args:
         client: The client.

@@ -15,6 +15,8 @@ Body: TypeAlias = str | bytes | Iterable[str | bytes] | AsyncIterable[str | byte
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _NO_VALUE = re.compile(r"[\0\r\n]")  # RFC 9110 section 5.5: what would end a line early
 _COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265 section 4.1.1
+_STREAMS = (Iterable, AsyncIterable)
+_SAME_SITE = ("Lax", "Strict", "None")
 _FRAMING = ("content-length", "transfer-encoding", "connection")
 
 
@@ -32,6 +34,7 @@ class Response:
             bytes is unknown.
 
     Raises:
+        TypeError: A body that cannot be sent, or headers that are none.
         ValueError: A header that could not be told from the next one, or one that is the server's
             to send; or an impossible status.
     """
@@ -44,6 +47,16 @@ class Response:
         *,
         content_type: str | None = None,
     ) -> None:
+        is_plain = isinstance(body, str | bytes)
+        if not is_plain and (isinstance(body, Mapping) or not isinstance(body, _STREAMS)):
+            raise TypeError(
+                f"body: expected str, bytes or an iterable of them, got {type(body).__name__}; "
+                "Response.json makes one of a value"
+            )
+        if not isinstance(status, int):
+            raise TypeError(f"status: expected an int, got {status!r}")
+        if isinstance(headers, str | bytes):
+            raise TypeError(f"headers: expected a mapping or pairs, got {headers!r}")
         if not 200 <= status <= 599:
             raise ValueError(f"status: {status} is none of an answer, 200 to 599")
         self.status = status
@@ -100,6 +113,8 @@ class Response:
         """
         if self._file is not None:
             raise ValueError("a file is sent with the headers that go with it, and no others")
+        if not isinstance(value, str):
+            raise TypeError(f"{name}: expected a str, got {value!r}")
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a header (RFC 9110 section 5.6.2)")
         if _NO_VALUE.search(value):
@@ -137,6 +152,12 @@ class Response:
         """
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a cookie")
+        if not isinstance(value, str):
+            raise TypeError(f"{name}: expected a str, got {value!r}")
+        if same_site not in _SAME_SITE:
+            raise ValueError(f"same_site: {same_site!r} is none of {', '.join(_SAME_SITE)}")
+        if same_site == "None" and not secure:
+            raise ValueError(f'{name}: browsers drop it: same_site="None" needs secure=True')
         if not _COOKIE_VALUE.fullmatch(value):
             raise ValueError(f"{name}: encode the value first, with urllib.parse.quote or base64")
         parts = [f"{name}={value}"]

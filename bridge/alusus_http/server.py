@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import contextvars
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from queue import SimpleQueue
-from types import FrameType, TracebackType
+from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Any, Self, TypeVar, overload
 
-from . import _options, _requests, _sockets, http
+from . import _loading, _options, _requests, _sockets, http
+from ._driver import SIGNAL_PATIENCE
 from ._engine import Answer, Engine, logger
+from ._marshal import type_error
 from ._requests import Route
 from ._sockets import Authorize, SocketOptions, Workers
 from .errors import (
@@ -28,7 +31,7 @@ from .errors import (
 from .native import NativeHandlers
 from .request import Request
 from .response import Response
-from .websocket import AsyncWebSocket, WebSocket
+from .websocket import AsyncWebSocket, Message, WebSocket, as_bytes
 
 __all__ = ["Server"]
 
@@ -74,6 +77,7 @@ class Server:
 
     Raises:
         InvalidArgumentError: An argument is outside what it may be.
+        TypeError: An argument has the wrong type.
     """
 
     def __init__(
@@ -103,20 +107,23 @@ class Server:
         self._secure = certificate is not None
         self._ports: list[int] = []
         self._max_body_size = max_body_size
-        self._grace = grace
+        self._grace = _options.seconds("grace", grace)
         self._workers = Workers(workers)
         self._options = {
             "enable_keep_alive": "yes",
-            "enable_directory_listing": "no",
             "websocket_max_connections": _options.size("max_connections", max_connections),
             "websocket_max_message_size": _options.size("max_message_size", max_message_size),
             "websocket_max_queue_size": _options.size("max_queue_size", max_queue_size),
-            "websocket_ping_interval_ms": _options.milliseconds("ping_interval", ping_interval),
+            "websocket_ping_interval_ms": _options.milliseconds_or_never(
+                "ping_interval", ping_interval
+            ),
             "websocket_ping_timeout_ms": _options.milliseconds("ping_timeout", ping_timeout),
-            "websocket_idle_timeout_ms": _options.milliseconds("idle_timeout", idle_timeout),
+            "websocket_idle_timeout_ms": _options.milliseconds_or_never(
+                "idle_timeout", idle_timeout
+            ),
             "websocket_close_timeout_ms": _options.milliseconds("close_timeout", close_timeout),
             "request_timeout_ms": _options.milliseconds("request_timeout", request_timeout),
-            "websocket_compression": _options.choice(compression),
+            "websocket_compression": _options.choice("compression", compression),
         }
         _options.size("workers", workers)
         _options.size("max_body_size", max_body_size)
@@ -126,15 +133,16 @@ class Server:
         if document_root is not None:
             self._options["document_root"] = _options.path(document_root)
         if origins is not None:
-            self._options["websocket_origins"] = _options.names("origins", origins)
-        self._given = _options.given(options or {})
+            self._options["websocket_origins"] = ",".join(_options.origins(origins))
+        self._given = _options.given({} if options is None else options)
 
         self._in_flight = _requests.InFlight()
         self._routes: dict[str, Route] = {}
         self._trees: list[Route] = []  # those of paths with /**, the longest first
         self._sockets: list[tuple[SocketOptions, Any]] = []
         self._served: list[_sockets.Sockets] = []  # by handlers in Python, while it runs
-        self._lock = threading.Lock()  # held while it starts, and to begin its stop
+        # Held while it starts, to begin its stop and to end it, and where handlers are added.
+        self._lock = threading.RLock()
         self._engine: Engine | None = None  # while it runs
         self._stopped = threading.Event()
         self._stopped.set()
@@ -172,11 +180,14 @@ class Server:
             What takes the function and returns it.
 
         Raises:
-            InvalidArgumentError: The path is none.
+            InvalidArgumentError: The path is none, or another argument is outside what it may be.
+            TypeError: What is given is no handler, or an argument has the wrong type.
         """
         _check_path(path)
-        limit = max_body_size if max_body_size is not None else self._max_body_size
-        every = tuple(method.upper() for method in methods)
+        limit = self._max_body_size
+        if max_body_size is not None:
+            limit = int(_options.size("max_body_size", max_body_size))
+        every = tuple(method.upper() for method in _options.names("methods", methods))
         if "GET" in every and "HEAD" not in every:
             every += ("HEAD",)
 
@@ -186,7 +197,8 @@ class Server:
             route = Route(path, handler, every, limit, stream)
             self._check_loop(route.is_async, path)
             if path.endswith("/**"):
-                self._trees = sorted([*self._trees, route], key=lambda r: -len(r.path))
+                with self._lock:
+                    self._trees = sorted([*self._trees, route], key=lambda r: -len(r.path))
             else:
                 self._routes[path] = route
             return handler
@@ -253,13 +265,25 @@ class Server:
             What takes the handler and returns it; None with `native`.
 
         Raises:
-            InvalidArgumentError: The path is none.
+            InvalidArgumentError: The path is none, or another argument is outside what it may be.
+            TypeError: What is given is no handler, or an argument has the wrong type.
         """
         _check_path(path)
+        if max_message_size is not None:
+            _options.size("max_message_size", max_message_size)
+        if authorize is not None and not callable(authorize):
+            raise TypeError(f"authorize: {authorize!r} is no function of one argument, the request")
         options = SocketOptions(
-            path, tuple(subprotocols), origins, max_message_size, tuple(groups), authorize
+            path,
+            _options.names("subprotocols", subprotocols),
+            None if origins is None else _options.origins(origins),
+            max_message_size,
+            _options.names("groups", groups),
+            authorize,
         )
         if native is not None:
+            if not isinstance(native, NativeHandlers):
+                raise TypeError(f"native: {native!r} is none; NativeHandlers.load makes them")
             self._add(options, native)
             return None
 
@@ -272,7 +296,7 @@ class Server:
         return add
 
     def broadcast(
-        self, group: str, message: str | bytes, *, exclude: WebSocket | AsyncWebSocket | None = None
+        self, group: str, message: Message, *, exclude: WebSocket | AsyncWebSocket | None = None
     ) -> int:
         """Send a message to all members of a group, without waiting for any.
 
@@ -280,7 +304,7 @@ class Server:
 
         Args:
             group: The group's name; one without members is no error.
-            message: str as text, bytes as binary.
+            message: str as text, bytes and what is like them as binary.
             exclude: The one that does not get it, such as its author.
 
         Returns:
@@ -291,13 +315,20 @@ class Server:
         """
         opcode = 1 if isinstance(message, str) else 2
         context = self._running.context
-        if exclude is not None:
-            with contextlib.suppress(InvalidHandleError):  # else it has ended, and is no member
-                return http.write_to_others_in_group(exclude._connection, group, opcode, message)
+        data: Any = message
         try:
-            return http.write_to_group(context, group, opcode, message)
+            if exclude is not None:
+                with contextlib.suppress(InvalidHandleError):  # else it has ended: no member
+                    return http.write_to_others_in_group(exclude._connection, group, opcode, data)
+            return http.write_to_group(context, group, opcode, data)
         except InvalidHandleError:  # it is being stopped: all have been sent 1001
             return 0
+        except (AttributeError, TypeError):
+            if not isinstance(group, str):
+                raise type_error("group", "a str", group) from None
+            if exclude is not None and not isinstance(exclude, WebSocket | AsyncWebSocket):
+                raise type_error("exclude", "a WebSocket", exclude) from None
+            return self.broadcast(group, as_bytes(message), exclude=exclude)
 
     # What it tells
 
@@ -317,7 +348,7 @@ class Server:
 
     @property
     def ws_url(self) -> str:
-        """The same for WebSockets, such as "ws://127.0.0.1:8080".
+        """Where its WebSockets are, such as "ws://127.0.0.1:8080".
 
         Raises:
             WrongStateError: The server does not run.
@@ -345,7 +376,7 @@ class Server:
         return http.get_web_socket_statistics(self._running.context)
 
     def metrics(self) -> str:
-        """The same in the text format of Prometheus, for a scraper.
+        """The numbers of `stats` in the text format of Prometheus, for a scraper.
 
         Raises:
             WrongStateError: The server does not run.
@@ -394,7 +425,8 @@ class Server:
         if self._is_inside(engine):
             return
         while not self._stopped.wait(_PATIENCE):
-            if engine.forsake():
+            # A loop that is closed in good order has stopped the server before.
+            if engine.forsake() and not self._stopped.is_set():
                 self._stop_here(engine)
 
     def wait(self) -> None:
@@ -415,19 +447,18 @@ class Server:
         self._wake = SimpleQueue()
         with self, _signals(lambda: self._wake.put(None)):
             logger.info("serving at %s", self.url)
-            self._wake.get()
+            woken = False
+            while not woken:
+                with contextlib.suppress(Empty):
+                    self._wake.get(timeout=SIGNAL_PATIENCE)
+                    woken = True
 
     def __enter__(self) -> Self:
         """Start to serve, for the block."""
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Stop."""
         self.stop()
 
@@ -497,16 +528,11 @@ class Server:
         cancelled = await _finished(opening)
         opening.result()
         if cancelled:
-            await self.__aexit__(None, None, None)
+            await self.__aexit__()
             raise asyncio.CancelledError
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         """Stop, and wait for that, cancelled or not."""
         shutdown = self._begin_shutdown()
         cancelled = await _finished(shutdown)
@@ -525,7 +551,7 @@ class Server:
         try:
             await self._ended.wait()
         finally:  # a handler may have ended the loop, by SystemExit
-            await self.__aexit__(None, None, None)
+            await self.__aexit__()
 
     def _begin_shutdown(self) -> asyncio.Task[None]:
         if self._shutdown is None:
@@ -574,6 +600,7 @@ class Server:
             )
 
     def _open(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        _loading.refuse_to_serve()
         with self._lock:
             if self._engine is not None:
                 raise WrongStateError("this server runs already")
@@ -599,11 +626,12 @@ class Server:
                 raise
 
     def _close(self) -> None:
-        self._engine = None
-        self._served.clear()
-        self._ports = []
-        self._stopped.set()
-        self._wake.put(None)
+        with self._lock:  # or another thread's start could come in between
+            self._engine = None
+            self._served.clear()
+            self._ports = []
+            self._stopped.set()
+            self._wake.put(None)
 
     def _give_up(self) -> None:
         for sockets in self._served:
@@ -637,7 +665,7 @@ class Server:
                 return 0  # for static files, or 404
         engine = self._running
         return self._in_flight.answer(
-            lambda: _requests.answer(engine, route, connection, request), connection
+            engine, lambda: _requests.answer(engine, route, connection, request), connection
         )
 
 
@@ -726,7 +754,10 @@ def _loop_signals(stop: Callable[[], object]) -> Iterator[None]:
 
 
 def _check_path(path: str) -> None:
-    if not path.startswith("/") or "*" in path.removesuffix("/**") or "?" in path:
+    if not isinstance(path, str):
+        raise TypeError(f"the path, such as '/chat', is missing: {path!r} is in its place")
+    # Braces and angle brackets are other frameworks' patterns; no path has them (RFC 3986).
+    if not path.startswith("/") or re.search("[*?{}<>]", path.removesuffix("/**")):
         raise InvalidArgumentError(
             f"{path!r} is no path: give one such as '/chat', or '/files/**' for all below '/files/'"
         )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn, TypeAlias
 
-from . import http
+from . import _options, http
+from ._marshal import type_error
+from ._polling import Reader
 from .errors import (
     ConnectionClosed,
     ConnectionClosedError,
@@ -19,6 +21,7 @@ from .errors import (
     ConnectionClosedWithError,
     InvalidHandleError,
     QueueFullError,
+    WrongStateError,
 )
 from .request import Request
 from .response import Response
@@ -29,6 +32,9 @@ TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9  # opcodes (RFC 6455 section 5.2)
 NORMAL, GOING_AWAY, NO_STATUS, ABNORMAL = 1000, 1001, 1005, 1006  # close codes (section 7.4.1)
 
 FOREVER, AT_ONCE = -1, 0  # as a timeout of write_to_web_socket_within
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+Message: TypeAlias = str | Bytes
 
 # Messages that wait for a handler, beyond which the client has to wait, too.
 MOST_UNREAD = 16
@@ -99,15 +105,21 @@ class _Common:
         """
         try:
             http.join_group(self._connection, group)
+        except TypeError:
+            raise type_error("group", "a str", group) from None
         except (ConnectionClosedError, InvalidHandleError):
             self._raise_closed()
 
     def leave(self, group: str) -> None:
         """Be no member of a group any more; nothing happens to one that was none."""
-        with suppress(InvalidHandleError):  # it has left all groups at its end
+        try:
             http.leave_group(self._connection, group)
+        except TypeError:
+            raise type_error("group", "a str", group) from None
+        except InvalidHandleError:
+            pass  # it has left all groups at its end
 
-    def _write(self, message: str | bytes, timeout_ms: int | None = None) -> None:
+    def _write(self, message: Any, timeout_ms: int | None = None) -> None:
         """Send a message; None: a full queue is dealt with by websocket_queue_policy."""
         opcode = TEXT if isinstance(message, str) else BINARY
         try:
@@ -115,16 +127,22 @@ class _Common:
                 http.write_to_web_socket(self._connection, opcode, message)
             else:
                 http.write_to_web_socket_within(self._connection, opcode, message, timeout_ms)
+        except TypeError:
+            self._write(as_bytes(message), timeout_ms)
         except (ConnectionClosedError, InvalidHandleError):
             self._raise_closed()
 
-    def _control(self, opcode: int, data: bytes) -> None:
+    def _ping(self, data: Bytes) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise type_error("data", "bytes", data)
         try:
-            http.write_to_web_socket(self._connection, opcode, data)
+            http.write_to_web_socket(self._connection, PING, bytes(data))
         except (ConnectionClosedError, InvalidHandleError):
             self._raise_closed()
 
     def _close(self, code: int, reason: str) -> None:
+        if not isinstance(code, int):
+            raise type_error("code", "an int, such as 1000", code)
         with suppress(ConnectionClosedError, InvalidHandleError):  # it is closed, as was wanted
             http.close_web_socket_with_reason(self._connection, code, reason)
 
@@ -136,6 +154,17 @@ class _Common:
         raise over or closed(ABNORMAL, "") from None
 
 
+def as_bytes(message: object) -> bytes:
+    """A message that the library does not take as it is, being neither str nor bytes.
+
+    Raises:
+        TypeError: It is no message.
+    """
+    if isinstance(message, bytearray | memoryview):
+        return bytes(message)
+    raise type_error("message", "a str or bytes", message) from None
+
+
 def closed(code: int, reason: str) -> ConnectionClosed:
     """The exception for a close code."""
     ok = code in (NORMAL, GOING_AWAY)
@@ -143,67 +172,54 @@ def closed(code: int, reason: str) -> ConnectionClosed:
 
 
 class ThreadInbox:
-    """Messages on their way to a handler that blocks for them. Of any thread.
+    """Messages for a handler that blocks for them: its own thread reads them when it wants some.
 
-    `put` says when the client has to wait; then `when_room` says who is told when it may go on.
+    The client waits, too, when the library holds as much as it keeps of one WebSocket.
     """
 
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[str | bytes | ConnectionClosed] = SimpleQueue()
-        self._lock = threading.Lock()  # guards the two below
-        self._on_room: Callable[[], object] | None = None
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()  # held by the thread that receives
+        self._messages: deque[str | bytes] = deque()
+        self._over: ConnectionClosed | None = None
         self._abandoned = False
 
-    def put(self, message: str | bytes) -> bool:
-        """Add a message; False when the next one has to wait for room."""
-        if self._abandoned:
-            return True
-        self._queue.put(message)
-        return self._queue.qsize() < MOST_UNREAD
-
-    def when_room(self, on_room: Callable[[], object]) -> None:
-        """Have a function called when there is room, which may be now."""
-        with self._lock:
-            if not self._abandoned and self._queue.qsize() >= MOST_UNREAD:
-                self._on_room = on_room
-                return
-        on_room()
+    def put(self, message: str | bytes) -> None:
+        """Add a message; on the thread that reads, or on any when nobody does any more."""
+        if not self._abandoned:
+            self._messages.append(message)
 
     def get(self, timeout: float | None) -> str | bytes:
         """Take the oldest message; what came before the end is still taken."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            raise TimeoutError(f"no message came within {timeout} s")
         try:
-            message = self._queue.get(timeout=timeout)
-        except Empty:
-            raise TimeoutError(f"no message came within {timeout} s") from None
-        if isinstance(message, ConnectionClosed):
-            self._queue.put(message)
-            raise closed(message.code, message.reason)
-        # Without the lock: whoever sets it has seen a full queue, so that another look follows.
-        if self._on_room is not None and self._queue.qsize() < MOST_UNREAD:
-            self._tell()
-        return message
+            while not self._messages:
+                if self._over is not None:
+                    raise closed(self._over.code, self._over.reason)
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if not self._reader.read(left) and left is not None:
+                    raise TimeoutError(f"no message came within {timeout} s")
+            return self._messages.popleft()
+        finally:
+            self._lock.release()
 
     def end(self, over: ConnectionClosed) -> None:
         """Say that no message comes any more, and why."""
-        self._queue.put(over)
+        self._over = over
 
     def abandon(self) -> None:
         """Take no more: the handler has returned, or has had its time."""
-        with self._lock:
-            self._abandoned = True
-        self._tell()
-
-    def _tell(self) -> None:
-        with self._lock:
-            on_room, self._on_room = self._on_room, None
-        if on_room is not None:
-            on_room()
+        self._abandoned = True
+        self._reader.release()
 
 
 class TaskInbox:
     """Messages on their way to a task. Of the loop's thread alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._messages: deque[str | bytes] = deque()
         self._over: ConnectionClosed | None = None
         self._abandoned = False
@@ -256,18 +272,16 @@ class TaskInbox:
         if on_room is not None:
             on_room()
 
-    async def _change(self) -> None:
-        if self._waiter is not None:
+    def _change(self) -> asyncio.Future[None]:
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("another task is receiving from this WebSocket already")
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
 
 class WebSocket(_Common):
@@ -285,8 +299,8 @@ class WebSocket(_Common):
         super().__init__(connection, request)
         self._inbox = inbox  # None: messages go to an object's on_message
 
-    def send(self, message: str | bytes) -> None:
-        """Send a message: str as text, bytes as binary.
+    def send(self, message: Message) -> None:
+        """Send a message: str as text, bytes and what is like them as binary.
 
         In a function it waits while the queue to the client is full (`max_queue_size`). In an
         object's method it never waits: a client that is so slow is dealt with as
@@ -310,10 +324,18 @@ class WebSocket(_Common):
         Raises:
             ConnectionClosed: There is none and none will come.
             TimeoutError: None came in time.
+            InvalidArgumentError: The time is below zero, or without an end.
         """
         if self._inbox is None:
             raise RuntimeError("the messages of this WebSocket go to the on_message of its object")
-        return self._inbox.get(timeout)
+        try:
+            return self._inbox.get(timeout)
+        except (InvalidHandleError, WrongStateError):  # given up by the server, which stops
+            self._raise_closed()
+        except (OverflowError, TypeError, ValueError):
+            if timeout is not None:
+                _options.seconds("timeout", timeout)
+            raise
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Yield each message until the WebSocket has ended as it should.
@@ -327,9 +349,9 @@ class WebSocket(_Common):
         except ConnectionClosedOK:
             return
 
-    def ping(self, data: bytes = b"") -> None:
+    def ping(self, data: Bytes = b"") -> None:
         """Send a ping with up to 125 bytes, besides those that the server sends by itself."""
-        self._control(PING, data)
+        self._ping(data)
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin to close, without waiting for the client; nothing happens to one that is closed.
@@ -352,12 +374,14 @@ class AsyncWebSocket(_Common):
 
     __slots__ = ("_inbox",)
 
-    def __init__(self, connection: http.Connection, request: Request) -> None:
+    def __init__(
+        self, connection: http.Connection, request: Request, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(connection, request)
-        self._inbox = TaskInbox()
+        self._inbox = TaskInbox(loop)
 
-    async def send(self, message: str | bytes) -> None:
-        """Send a message: str as text, bytes as binary.
+    async def send(self, message: Message) -> None:
+        """Send a message: str as text, bytes and what is like them as binary.
 
         It waits while the queue to the client is full (`max_queue_size`).
 
@@ -380,21 +404,17 @@ class AsyncWebSocket(_Common):
         """
         return await self._inbox.get()
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield each message until the WebSocket has ended as it should.
 
         Raises:
             ConnectionClosedWithError: It has ended otherwise.
         """
-        try:
-            while True:
-                yield await self.receive()
-        except ConnectionClosedOK:
-            return
+        return _AsyncMessages(self._inbox)
 
-    async def ping(self, data: bytes = b"") -> None:
+    async def ping(self, data: Bytes = b"") -> None:
         """Send a ping with up to 125 bytes, besides those that the server sends by itself."""
-        self._control(PING, data)
+        self._ping(data)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin to close, without waiting for the client; nothing happens to one that is closed.
@@ -405,3 +425,21 @@ class AsyncWebSocket(_Common):
             reason: A text for the client, up to 123 bytes in UTF-8.
         """
         self._close(code, reason)
+
+
+class _AsyncMessages:
+    """The iterator of `async for`. An asynchronous generator would cost more than the message."""
+
+    __slots__ = ("_inbox",)
+
+    def __init__(self, inbox: TaskInbox) -> None:
+        self._inbox = inbox
+
+    def __aiter__(self) -> _AsyncMessages:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self._inbox.get()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None

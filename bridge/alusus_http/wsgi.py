@@ -14,7 +14,7 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,8 +23,8 @@ from wsgiref.util import FileWrapper
 
 from . import _exchange, http
 from ._answer import Answer
-from ._exchange import Exchange
-from ._hosting import GRACE, server_options
+from ._exchange import Exchange, Key
+from ._hosting import GRACE, bound_ports, server_options
 from .errors import ConnectionClosedError
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ ExceptionInfo: TypeAlias = (
 Headers: TypeAlias = list[tuple[str, str]]
 
 _log = logging.getLogger("alusus_http.wsgi")
+
+# Names of a module's cost more, for each request.
+_REQUEST = _exchange.REQUEST
+_KEEPS_ALIVE = _exchange.KEEPS_ALIVE
+_MORE_BODY = _exchange.MORE_BODY
+_EXPECTS_CONTINUE = _exchange.EXPECTS_CONTINUE
 
 _VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 _MOST_VARIABLES = 1000  # names of headers come from clients
@@ -71,7 +77,8 @@ class Host:
     def __init__(self, application: WSGIApplication, *, root_path: str, https: bool) -> None:
         self._application = application
         self._running = 0
-        self._none_running = threading.Condition()  # its lock guards the number above
+        self._lock = threading.Lock()  # guards the number above
+        self._none_running = threading.Condition(self._lock)
         self._environ: dict[str, Any] = {
             "SCRIPT_NAME": root_path,
             "wsgi.version": (1, 0),
@@ -84,16 +91,16 @@ class Host:
             "wsgi.input_terminated": True,  # reading ends by itself, chunked bodies included
         }
 
-    def handle(self, exchange: Exchange, what: int, flags: int, data: bytes, head: int) -> None:
+    def handle(self, key: Key, what: int, flags: int, data: bytes, head: int) -> None:
         """Answer a request; other events are of no use to an application that blocks."""
-        if what != _exchange.REQUEST:
+        if what != _REQUEST:
             return
-        with self._none_running:
+        with self._lock:
             self._running += 1
         try:
-            self._answer(exchange, flags, data, head)
+            self._answer(Exchange(key), flags, data, head)
         finally:
-            with self._none_running:
+            with self._lock:
                 self._running -= 1
                 if self._running == 0:
                     self._none_running.notify_all()
@@ -105,9 +112,10 @@ class Host:
 
     def _answer(self, exchange: Exchange, flags: int, data: bytes, head: int) -> None:
         texts = data[: head - 1].decode("latin-1").split("\0")
-        keeps_alive = flags & _exchange.KEEPS_ALIVE
-        answer = Answer(texts[_exchange.METHOD], texts[_exchange.VERSION], bool(keeps_alive))
-        answer.unasked = bool(flags & _exchange.EXPECTS_CONTINUE)
+        method, path, _, version, *_ = texts
+        answer = Answer(method, version, flags & _KEEPS_ALIVE)
+        if flags & _EXPECTS_CONTINUE:
+            answer.unasked = True
         complete = False
         try:
             environ = self._make_environ(exchange, answer, texts, flags, data[head:])
@@ -116,7 +124,7 @@ class Host:
         except ConnectionClosedError:
             _log.debug("the client has gone before it had the answer", exc_info=True)
         except BaseException:
-            _log.exception("%s %s failed", texts[_exchange.METHOD], texts[_exchange.PATH])
+            _log.exception("%s %s failed", method, path)
             if not answer.sent:
                 with suppress(ConnectionClosedError):
                     exchange.fail(answer)
@@ -128,23 +136,21 @@ class Host:
         self, exchange: Exchange, answer: Answer, texts: list[str], flags: int, body: bytes
     ) -> dict[str, Any]:
         environ = self._environ.copy()
-        path = texts[_exchange.PATH]
-        query = texts[_exchange.QUERY]
-        environ["REQUEST_METHOD"] = texts[_exchange.METHOD]
+        method, path, query, version, client, client_port, server, server_port = texts[:8]
+        environ["REQUEST_METHOD"] = method
         environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
         environ["QUERY_STRING"] = query
         environ["REQUEST_URI"] = f"{path}?{query}" if query else path
-        environ["SERVER_PROTOCOL"] = "HTTP/" + texts[_exchange.VERSION]
-        environ["SERVER_NAME"] = texts[_exchange.SERVER] or "localhost"
-        environ["SERVER_PORT"] = texts[_exchange.SERVER_PORT]
-        environ["REMOTE_ADDR"] = texts[_exchange.CLIENT]
-        environ["REMOTE_PORT"] = texts[_exchange.CLIENT_PORT]
-        if flags & _exchange.MORE_BODY:
+        environ["SERVER_PROTOCOL"] = "HTTP/" + version
+        environ["SERVER_NAME"] = server or "localhost"
+        environ["SERVER_PORT"] = server_port
+        environ["REMOTE_ADDR"] = client
+        environ["REMOTE_PORT"] = client_port
+        if flags & _MORE_BODY:
             environ["wsgi.input"] = io.BufferedReader(_Input(exchange, answer, body), _INPUT_BUFFER)
         else:
             environ["wsgi.input"] = io.BytesIO(body)
-        fields = iter(texts[_exchange.HEADERS :])
-        for name, value in zip(fields, fields, strict=True):
+        for name, value in zip(texts[8::2], texts[9::2], strict=True):
             variable = _VARIABLES.get(name) or _make_variable(name)
             if variable not in environ:
                 environ[variable] = value
@@ -173,9 +179,17 @@ class _Call:
         result = application(environ, self._start_response)
         try:
             if isinstance(result, (list, tuple)):
-                self._finish(b"".join(result))
+                try:
+                    whole = b"".join(result)
+                except TypeError:
+                    raise _no_bytes(*result) from None
+                self._finish(whole)
                 return
-            for piece in result:
+            try:
+                pieces = iter(result)
+            except TypeError as error:
+                raise _no_iterable(result) from error
+            for piece in pieces:
                 if piece:
                     self._write(piece)
             self._finish(b"")
@@ -195,9 +209,14 @@ class _Call:
                 exc_info = None  # breaks a cycle through the traceback
         elif self._answer.status:
             raise RuntimeError("start_response was called twice without exc_info")
-        line = b"HTTP/1.1 %b\r\n" % status.encode("latin-1")
-        fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
-        self._answer.begin(int(status[:3]), fields, line)
+        try:
+            line = b"HTTP/1.1 " + status.encode("latin-1")
+            fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in headers]
+            code = int(status[:3])
+        except (AttributeError, TypeError, ValueError):
+            _check_start(status, headers)
+            raise
+        self._answer.begin(code, fields, line)
         return self._write
 
     def _write(self, piece: bytes) -> None:
@@ -212,7 +231,58 @@ class _Call:
     def _encode(self, piece: bytes, last: bool) -> bytes:
         if not self._answer.status:
             raise RuntimeError("the application has not called start_response")
-        return self._answer.encode(piece, last)
+        try:
+            return self._answer.encode(piece, last)
+        except TypeError:
+            raise _no_bytes(piece) from None
+
+
+def _no_iterable(result: object) -> TypeError:
+    return TypeError(
+        f"the application has returned {result!r}: return a list of bytes, such as [b'text'], or "
+        "another iterable of bytes"
+    )
+
+
+def _no_bytes(*pieces: object) -> TypeError:
+    """The error of pieces of which one is none."""
+    wrong = next(piece for piece in pieces if not isinstance(piece, bytes | bytearray | memoryview))
+    return TypeError(
+        f"a piece of the body is of the type {type(wrong).__name__}: return a list of bytes, such "
+        "as [b'text'], or another iterable of bytes"
+    )
+
+
+def _check_start(status: object, headers: object) -> None:
+    """Say what is wrong with arguments of `start_response` that could not be put together.
+
+    Raises:
+        TypeError: They are of other types than PEP 3333 says.
+        ValueError: The status has no number.
+    """
+    if not isinstance(status, str):
+        raise TypeError(
+            f"the status is given as a str, such as '200 OK', and not as {status!r}"
+        ) from None
+    if not status[:3].isdigit():
+        raise ValueError(
+            f"the status begins with its number, as in '200 OK', and {status!r} does not"
+        )
+    pairs = headers if isinstance(headers, Iterable) else [headers]
+    wrong = [pair for pair in pairs if not _is_pair_of_str(pair)]
+    if wrong:
+        raise TypeError(
+            "headers are given as pairs of str, such as ('Content-Type', 'text/plain'), and not "
+            f"as {wrong[0]!r}"
+        ) from None
+
+
+def _is_pair_of_str(pair: object) -> bool:
+    return (
+        isinstance(pair, tuple | list)
+        and len(pair) == 2
+        and all(isinstance(text, str) for text in pair)
+    )
 
 
 class Server:
@@ -240,6 +310,11 @@ class Server:
             application, root_path=root_path, https="ssl_certificate" in self._options
         )
         self._context: http.Context | None = None
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports it listens on; empty before the start."""
+        return bound_ports(self._context)
 
     def start(self) -> None:
         """Start the server, and return.

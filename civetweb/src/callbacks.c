@@ -1,6 +1,5 @@
 #include "callbacks.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "civetweb_internal.h"
@@ -10,6 +9,7 @@
 #include "http/request_syntax.h"
 #include "http/response.h"
 #include "http/static_files.h"
+#include "log_listener.h"
 #include "server.h"
 #include "web_socket/handshake.h"
 #include "web_socket/routes.h"
@@ -40,9 +40,12 @@ static ah_connection *handle_of(const struct mg_connection *civetweb)
 /* Answer for the library, and read nothing that may follow. */
 static int refuse(struct mg_connection *civetweb, int status, const char *reason)
 {
+    struct connection *connection = connection_of(civetweb);
+
     civetweb_answer_as_http(civetweb);
     civetweb_close_after_answer(civetweb);
-    mg_send_http_error(civetweb, status, "%s", reason);
+    if (connection == NULL || !posted_exchange_refuse(connection, status, reason))
+        mg_send_http_error(civetweb, status, "%s", reason);
     return status;
 }
 
@@ -50,6 +53,7 @@ static int refuse(struct mg_connection *civetweb, int status, const char *reason
 static int ask(struct server *server, struct connection *connection)
 {
     struct server *before;
+    const char *reason;
     int32_t status;
 
     if (server->callbacks.begin_request == NULL)
@@ -58,8 +62,11 @@ static int ask(struct server *server, struct connection *connection)
     before = server_enter(server);
     status = server->callbacks.begin_request(connection->handle);
     server_leave(before);
+    if (connection->posted_exchange.lent) /* the request goes on, and its worker comes here when it does not */
+        return status;
     atomic_store(&connection->in_request, false);
-    return response_settle(connection, status);
+    reason = connection->posted_exchange.refusal;
+    return reason != NULL ? refuse(connection->civetweb, status, reason) : response_settle(connection, status);
 }
 
 /* The order in which a request is offered: above 0 it has been answered, 0 leaves it to CivetWeb. */
@@ -133,6 +140,7 @@ static void end_request(const struct mg_connection *read_only, int status)
     }
     if (!civetweb_body_is_complete(civetweb))
         civetweb_drain(civetweb);
+    civetweb_log_content_only(civetweb);
 }
 
 /* Answer a request that has no path here (RFC 9112, section 3.2), which CivetWeb does not. */
@@ -148,6 +156,29 @@ static void answer_passed_over(struct mg_connection *civetweb)
         civetweb_begin_head(civetweb, 204);
         civetweb_send_head(civetweb);
     }
+}
+
+/* The end of a request that could not be read, or has no path here: CivetWeb does not call end_request for it. */
+static void end_unhandled(struct mg_connection *civetweb, struct connection *connection)
+{
+    struct server *server = connection->server, *before;
+    int status = civetweb_unhandled_status(civetweb);
+    int64_t received = civetweb_bytes_read(civetweb);
+    int64_t sent = civetweb_bytes_written(civetweb);
+
+    if (status == 0)
+        return;
+    connection_forget_request(connection); /* this is not the last one */
+    server_count_request(&server->statistics, status, received, sent);
+    connection_count_request(connection, received, sent);
+    if (server->callbacks.end_request != NULL) {
+        before = server_enter(server);
+        server->callbacks.end_request(connection->handle, status);
+        server_leave(before);
+    }
+    civetweb_mask_controls(civetweb);
+    civetweb_log_content_only(civetweb);
+    civetweb_log_access(civetweb);
 }
 
 bool callbacks_http_error(struct connection *connection, int status, const char *message)
@@ -226,6 +257,7 @@ static void connection_close_callback(const struct mg_connection *civetweb)
     set_worker_busy(server, false);
     if (connection == NULL) { /* it lives on elsewhere, and is closed there */
         worker_handle = NULL;
+        civetweb_leave_domain((struct mg_connection *)civetweb);
         return;
     }
     /* CivetWeb holds the connection's lock here. A callback that is answered on another thread and
@@ -233,12 +265,14 @@ static void connection_close_callback(const struct mg_connection *civetweb)
     mg_unlock_connection((struct mg_connection *)civetweb);
     if (civetweb_passes_over(civetweb))
         answer_passed_over((struct mg_connection *)civetweb);
+    end_unhandled((struct mg_connection *)civetweb, connection);
     if (server->callbacks.connection_close != NULL) {
         before = server_enter(server);
         server->callbacks.connection_close(connection->handle);
         server_leave(before);
     }
     connection_close(connection);
+    civetweb_leave_domain((struct mg_connection *)civetweb);
     mg_lock_connection((struct mg_connection *)civetweb);
 }
 
@@ -255,27 +289,18 @@ static void connection_closed(const struct mg_connection *civetweb)
 
 /* Logs */
 
-static _Thread_local struct log_listener *heard;
-
-void log_listen(struct log_listener *listener)
-{
-    listener->text[0] = '\0';
-    listener->outer = heard;
-    heard = listener;
-}
-
-void log_unlisten(void)
-{
-    heard = heard->outer;
-}
-
 static int log_message(const struct mg_connection *civetweb, const char *message)
 {
+    static const char handshake[] = "sslize error: ";
     struct server *server = server_of(civetweb), *before;
+    char clear[LOG_TEXT];
     int32_t result = 0;
 
-    if (heard != NULL && heard->text[0] == '\0') /* the first one is the cause */
-        snprintf(heard->text, sizeof heard->text, "%s", message);
+    if (strncmp(message, handshake, sizeof handshake - 1) == 0) {
+        snprintf(clear, sizeof clear, "no TLS handshake: %s", message + sizeof handshake - 1);
+        message = clear;
+    }
+    log_hear(message);
     if (server->callbacks.log_message == NULL)
         return 0;
     before = server_enter(server);
@@ -329,6 +354,15 @@ static int external_ssl_ctx_domain(const char *domain, void **ssl_context, void 
 
     server_leave(before);
     return result;
+}
+
+/* CivetWeb takes any digit before an "s" or "r" for the end of a TLS port, in the path of a Unix socket, too. It is told
+ * that all is set up for a server that has no such port. */
+static int no_tls(void **ssl_context, void *user_data)
+{
+    (void)ssl_context;
+    (void)user_data;
+    return 1;
 }
 
 /* Lua: CivetWeb is built without it, so that these never run; they keep the table complete */
@@ -397,7 +431,7 @@ static void exit_thread(const struct mg_context *civetweb, int thread_type, void
     server_leave(before);
 }
 
-void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
+void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted, bool tls)
 {
     /* What the library does itself, whatever the program wants. */
     table->begin_request = begin_request;
@@ -413,7 +447,7 @@ void callbacks_install(struct mg_callbacks *table, const ah_callbacks *wanted)
     table->log_access = wanted->log_access != NULL ? log_access : NULL;
     table->init_ssl = wanted->init_ssl != NULL ? init_ssl : NULL;
     table->init_ssl_domain = wanted->init_ssl_domain != NULL ? init_ssl_domain : NULL;
-    table->external_ssl_ctx = wanted->external_ssl_ctx != NULL ? external_ssl_ctx : NULL;
+    table->external_ssl_ctx = !tls ? no_tls : wanted->external_ssl_ctx != NULL ? external_ssl_ctx : NULL;
     table->external_ssl_ctx_domain = wanted->external_ssl_ctx_domain != NULL ? external_ssl_ctx_domain : NULL;
     table->connection_closed = wanted->connection_closed != NULL ? connection_closed : NULL;
     table->init_lua = wanted->init_lua != NULL ? init_lua : NULL;

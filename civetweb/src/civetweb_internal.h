@@ -73,6 +73,11 @@ int64_t civetweb_body_left(const struct mg_connection *connection);
 /* Whether all of the request's body has arrived and been read. */
 bool civetweb_body_is_complete(const struct mg_connection *connection);
 
+/* As mg_write, mg_send_mime_file2 and mg_send_http_error, for any thread: what leaves through these is counted. */
+int civetweb_write(struct mg_connection *connection, const void *data, size_t size);
+void civetweb_send_named_file(struct mg_connection *connection, const char *path, const char *type);
+void civetweb_send_error(struct mg_connection *connection, int status, const char *message);
+
 /* Send "100 Continue", which is no part of the answer. */
 void civetweb_send_continue(struct mg_connection *connection);
 
@@ -136,6 +141,27 @@ bool civetweb_has_next_request(const struct mg_connection *connection);
 /* Whether something can be read without waiting for the socket. */
 bool civetweb_has_input(const struct mg_connection *connection);
 
+/* The functions below serve the requests that follow on a connection whose worker stays in begin_request, on
+ * another thread, which does not wait. CivetWeb's state is always that of one request whose end its loop, which is
+ * the worker's, has not come to: whenever the worker leaves begin_request, that loop goes on as it would have. */
+
+/* Whether they may come on this connection: nothing about its request has to wait for somebody, such as TLS, a rate or
+ * a log, it has been read to its end and nothing follows yet. */
+bool civetweb_may_read_ahead(const struct mg_connection *connection);
+
+enum civetweb_ahead {
+    AHEAD_NOTHING, /* nothing has come */
+    AHEAD_REQUEST, /* one that CivetWeb's loop would hand on as it is, whole with its body, and nothing behind it */
+    AHEAD_OTHER,   /* anything else, the end of the stream too: it is for the worker, for whom it is kept */
+};
+
+/* Read what has come behind the request, without waiting. */
+enum civetweb_ahead civetweb_read_ahead(struct mg_connection *connection);
+
+/* End the request, answered with `status`, and begin the one that was read ahead: end_request is called, and
+ * begin_request for the next one, unless memory is short. */
+void civetweb_begin_next(struct mg_connection *connection, int status);
+
 /* Send as much as the socket takes at once. The number of bytes, which may be 0, or -1 when the client has
  * gone. TLS is used here: not by two threads at a time. */
 ssize_t civetweb_write_some(struct mg_connection *connection, const void *data, size_t size);
@@ -166,7 +192,21 @@ int civetweb_waiting(struct mg_context *civetweb);
 
 /* What has been read and written for the request that a connection has just answered. */
 int64_t civetweb_bytes_read(const struct mg_connection *connection);
-int64_t civetweb_bytes_written(struct mg_connection *connection);
+int64_t civetweb_bytes_written(const struct mg_connection *connection);
+
+/* Have the access log tell the bytes of the answer without its head, from here on. */
+void civetweb_log_content_only(struct mg_connection *connection);
+
+/* The status by which a request was answered that CivetWeb does not count as one, for it could not read its head or
+ * found no path in it; 0 if the last request was none such. */
+int civetweb_unhandled_status(const struct mg_connection *connection);
+
+/* Write the line of the access log for such a request. */
+void civetweb_log_access(struct mg_connection *connection);
+
+/* Go back to the server's own domain, for the next connection of this worker: CivetWeb would begin its TLS with the
+ * domain of this one. */
+void civetweb_leave_domain(struct mg_connection *connection);
 
 /* The TLS of a connection, and the client's certificate; null without. They are there before any request. */
 SSL *civetweb_tls(const struct mg_connection *connection);

@@ -4,18 +4,23 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "civetweb_internal.h"
 #include "connection.h"
 #include "http/dates.h"
 #include "http/document_root.h"
+#include "options.h"
 #include "server.h"
 #include "web_socket/transport.h"
 
@@ -31,6 +36,10 @@ static struct dirent *client_readdir(const struct mg_connection *conn, DIR *fold
 static bool client_may_write(const struct mg_connection *conn);
 static unsigned long chunk_strtoul(const struct mg_connection *conn, const char *text, char **end, int base);
 static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count);
+static ssize_t counted_send(int socket, const void *data, size_t size, int flags);
+static int counted_tls_write(SSL *tls, const void *data, int size);
+static int clock_for_request(const struct mg_connection *conn, clockid_t clock, struct timespec *time);
+static const char *tls_error_text(unsigned long error);
 
 #define stat(path, status) client_stat(conn, path, status)
 #define fopen(path, mode) client_fopen(conn, path, mode)
@@ -42,6 +51,10 @@ static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count);
 #define rmdir(path) (client_may_write(conn) ? rmdir(path) : -1)
 #define strtoul(text, end, base) chunk_strtoul(conn, text, end, base)
 #define sendfile(out, in, offset, count) counted_sendfile(out, in, offset, count)
+#define send(socket, data, size, flags) counted_send(socket, data, size, flags)
+#define SSL_write(tls, data, size) counted_tls_write(tls, data, size)
+#define clock_gettime(clock, time) clock_for_request(conn, clock, time)
+#define ERR_error_string(error, text) tls_error_text(error)
 
 /* CivetWeb refuses a head with a tab, which RFC 9110, section 5.5, allows around and within a value. */
 static int is_print_or_tab(int c)
@@ -50,6 +63,9 @@ static int is_print_or_tab(int c)
 }
 #undef isprint
 #define isprint is_print_or_tab
+
+/* The address of a client at a Unix socket, which has none; nginx says it so, too. */
+#define UNIX_DOMAIN_SOCKET_SERVER_NAME "unix:"
 
 #include "civetweb.c"
 
@@ -63,19 +79,85 @@ static int is_print_or_tab(int c)
 #undef rmdir
 #undef strtoul
 #undef sendfile
+#undef send
+#undef SSL_write
+#undef clock_gettime
+#undef ERR_error_string
 #undef snprintf /* that CivetWeb forbids itself */
 
-/* CivetWeb counts what it writes, but not what it has the kernel send from a file. A worker answers one
- * request at a time, so that its thread can keep this number. */
-static _Thread_local int64_t sent_from_files;
+/* The connection whose answer this thread sends: a worker's from the time at which it begins to read a request. */
+static _Thread_local struct mg_connection *answering;
 
+static bool is_logged(const struct mg_connection *connection)
+{
+    return connection->phys_ctx->callbacks.log_access != NULL || connection->dom_ctx->config[ACCESS_LOG_FILE] != NULL;
+}
+
+/* The access log tells the bytes of the body: the head's are counted as they leave, whoever has written them. */
+static void note_sent(const struct mg_connection *connection, const char *data, ssize_t size)
+{
+    struct connection *client = connection == NULL ? NULL : connection_of(connection);
+
+    if (client != NULL && size > 0 && is_logged(connection))
+        sent_head_note(&client->sent_head, data, (size_t)size);
+}
+
+/* CivetWeb counts what it writes, but not what it has the kernel send from a file. */
 static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count)
 {
     ssize_t sent = sendfile(out, in, offset, count);
 
-    if (sent > 0)
-        sent_from_files += sent;
+    if (sent > 0 && answering != NULL)
+        answering->num_bytes_sent += sent;
     return sent;
+}
+
+static ssize_t counted_send(int socket, const void *data, size_t size, int flags)
+{
+    ssize_t count = send(socket, data, size, flags);
+
+    note_sent(answering, data, count);
+    return count;
+}
+
+static int counted_tls_write(SSL *tls, const void *data, int size)
+{
+    int count = SSL_write(tls, data, size);
+
+    note_sent(answering, data, count);
+    return count;
+}
+
+/* CivetWeb looks for the domain of each request, and keeps that of the one before when it finds none. Over TLS, the
+ * handshake has decided. */
+static void begin_request_on(struct mg_connection *connection)
+{
+    struct connection *client = connection_of(connection);
+
+    if (connection->ssl == NULL)
+        connection->dom_ctx = &connection->phys_ctx->dd;
+    if (client != NULL)
+        client->sent_head = (struct sent_head){0};
+    answering = connection;
+}
+
+/* CivetWeb notes the time when it begins to read a request, and nothing else tells that. */
+static int clock_for_request(const struct mg_connection *connection, clockid_t clock, struct timespec *time)
+{
+    if (connection != NULL && time == &connection->req_time)
+        begin_request_on((struct mg_connection *)connection);
+    return clock_gettime(clock, time);
+}
+
+/* What OpenSSL says of a failed handshake; of the usual mistake, in words that name it. */
+static const char *tls_error_text(unsigned long error)
+{
+    static _Thread_local char text[256];
+
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_HTTP_REQUEST)
+        return "a client spoke plain HTTP to a TLS port";
+    ERR_error_string_n(error, text, sizeof text);
+    return text;
 }
 
 /* The size of a chunk, which alone is written in base 16. CivetWeb adds it to a signed number: one that is too great
@@ -432,8 +514,40 @@ int civetweb_read(struct mg_connection *connection, void *buffer, size_t size)
 void civetweb_send_continue(struct mg_connection *connection)
 {
     static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct mg_connection *before = answering;
 
+    answering = NULL; /* this is no part of the answer */
     (void)push_all(connection->phys_ctx, NULL, connection->client.sock, connection->ssl, line, sizeof line - 1);
+    answering = before;
+}
+
+int civetweb_write(struct mg_connection *connection, const void *data, size_t size)
+{
+    struct mg_connection *before = answering;
+    int count;
+
+    answering = connection;
+    count = mg_write(connection, data, size);
+    answering = before;
+    return count;
+}
+
+void civetweb_send_named_file(struct mg_connection *connection, const char *path, const char *type)
+{
+    struct mg_connection *before = answering;
+
+    answering = connection;
+    mg_send_mime_file2(connection, path, type, NULL);
+    answering = before;
+}
+
+void civetweb_send_error(struct mg_connection *connection, int status, const char *message)
+{
+    struct mg_connection *before = answering;
+
+    answering = connection;
+    mg_send_http_error(connection, status, "%s", message);
+    answering = before;
 }
 
 void civetweb_drain(struct mg_connection *connection)
@@ -532,12 +646,19 @@ bool civetweb_send_head(struct mg_connection *connection)
     for (i = 0; i < response->num_headers && size < sizeof head; i++)
         size += (size_t)snprintf(head + size, sizeof head - size, "%s: %s\r\n", response->http_headers[i].name,
                                  response->http_headers[i].value);
-    if (size + 2 >= sizeof head) /* with a big "additional_header" */
-        return mg_response_header_send(connection) == 0;
+    if (size + 2 >= sizeof head) { /* with a big "additional_header" */
+        struct mg_connection *before = answering;
+        bool sent;
+
+        answering = connection;
+        sent = mg_response_header_send(connection) == 0;
+        answering = before;
+        return sent;
+    }
     memcpy(head + size, "\r\n", 2);
     free_buffered_response_header_list(connection);
     connection->request_state = 3;
-    return mg_write(connection, head, size + 2) > 0;
+    return civetweb_write(connection, head, size + 2) > 0;
 }
 
 /* Wait until the socket takes more; false when it does not in time. */
@@ -623,6 +744,88 @@ bool civetweb_has_input(const struct mg_connection *connection)
     return unread_bytes(connection) > 0 || (connection->ssl != NULL && SSL_pending(connection->ssl) > 0);
 }
 
+/* Where the request ends in the buffer, if all of it is there. */
+static int64_t request_end(const struct mg_connection *connection)
+{
+    return connection->request_len + connection->content_len;
+}
+
+bool civetweb_may_read_ahead(const struct mg_connection *connection)
+{
+    return connection->ssl == NULL && !connection->client.ssl_redir && connection->throttle == 0 &&
+           !is_logged(connection) && !connection->is_chunked && civetweb_body_is_complete(connection) &&
+           connection->data_len == request_end(connection) && should_keep_alive(connection);
+}
+
+/* The longest head that is looked at ahead. */
+#define AHEAD_HEAD 4096
+
+/* Whether one request fills these bytes, and CivetWeb's loop would do nothing about it but read its head and call
+ * handle_request. The parser writes into what it reads, so that it gets a copy. */
+static bool is_plain_request(const char *bytes, int size)
+{
+    struct mg_request_info request;
+    char head[AHEAD_HEAD];
+    int copied = size < AHEAD_HEAD ? size : AHEAD_HEAD, length, i;
+    int64_t body = 0;
+
+    memcpy(head, bytes, (size_t)copied);
+    length = parse_http_request(head, copied, &request);
+    if (length <= 0 || request.request_method != head || strcmp(request.http_version, "1.1") != 0 ||
+        request.request_uri[0] != '/')
+        return false;
+    for (i = 0; i < request.num_headers; i++) {
+        const char *name = request.http_headers[i].name, *value = request.http_headers[i].value;
+
+        if (mg_strcasecmp(name, "Content-Length") == 0)
+            body = strtoll(value, NULL, 10); /* begin_request refuses what is no number, or one of several */
+        else if (mg_strcasecmp(name, "Transfer-Encoding") == 0 || mg_strcasecmp(name, "Upgrade") == 0 ||
+                 mg_strcasecmp(name, "Expect") == 0)
+            return false;
+    }
+    return body == size - length;
+}
+
+enum civetweb_ahead civetweb_read_ahead(struct mg_connection *connection)
+{
+    char *end = connection->buf + connection->data_len;
+    int room = connection->buf_size - connection->data_len;
+    ssize_t count;
+
+    if (room == 0)
+        return AHEAD_OTHER;
+    count = recv(connection->client.sock, end, (size_t)room, MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return AHEAD_NOTHING;
+    if (count <= 0)
+        return AHEAD_OTHER;
+    connection->data_len += (int)count;
+    return is_plain_request(end, (int)count) ? AHEAD_REQUEST : AHEAD_OTHER;
+}
+
+void civetweb_begin_next(struct mg_connection *connection, int status)
+{
+    struct mg_request_info *info = &connection->request_info;
+    struct mg_connection *before = answering; /* this thread is no worker */
+    int end = (int)request_end(connection), fault;
+    char reason[100];
+
+    connection->status_code = status;
+    connection->phys_ctx->callbacks.end_request(connection, status);
+    free_buffered_response_header_list(connection);
+    civetweb_forget_user(connection);
+    connection->data_len -= end;
+    memmove(connection->buf, connection->buf + end, (size_t)connection->data_len);
+    connection->handled_requests++;
+
+    if (get_request(connection, reason, sizeof reason, &fault)) {
+        info->local_uri = info->local_uri_raw = info->request_uri;
+        connection->protocol_type = PROTOCOL_TYPE_HTTP1;
+        handle_request(connection);
+    }
+    answering = before;
+}
+
 ssize_t civetweb_write_some(struct mg_connection *connection, const void *data, size_t size)
 {
     struct transport transport = {connection->client.sock, connection->ssl};
@@ -640,6 +843,7 @@ ssize_t civetweb_write_some(struct mg_connection *connection, const void *data, 
     if (count < 0)
         return -1;
     connection->num_bytes_sent += count;
+    note_sent(connection, data, count);
     return count;
 }
 
@@ -706,14 +910,43 @@ int civetweb_waiting(struct mg_context *civetweb)
 
 int64_t civetweb_bytes_read(const struct mg_connection *connection)
 {
-    return connection->request_len + connection->consumed_content;
+    /* Of a request that could not be read, all of what has come is its head. */
+    return connection->request_len > 0 ? connection->request_len + connection->consumed_content : connection->data_len;
 }
 
-int64_t civetweb_bytes_written(struct mg_connection *connection)
+int64_t civetweb_bytes_written(const struct mg_connection *connection)
 {
-    connection->num_bytes_sent += sent_from_files; /* for the access log, too */
-    sent_from_files = 0;
     return connection->num_bytes_sent;
+}
+
+void civetweb_log_content_only(struct mg_connection *connection)
+{
+    const struct connection *client = connection_of(connection);
+
+    if (client != NULL && is_logged(connection))
+        connection->num_bytes_sent -= client->sent_head.size;
+}
+
+int civetweb_unhandled_status(const struct mg_connection *connection)
+{
+    return connection->request_info.local_uri == NULL && connection->status_code > 0 ? connection->status_code : 0;
+}
+
+void civetweb_log_access(struct mg_connection *connection)
+{
+    struct mg_request_info *info = &connection->request_info;
+
+    if (connection->content_len < 0) { /* not all of the head was read: its parts may not be strings yet */
+        info->request_method = info->request_uri = info->query_string = NULL;
+        info->http_version = "1.0";
+        info->num_headers = 0;
+    }
+    log_access(connection);
+}
+
+void civetweb_leave_domain(struct mg_connection *connection)
+{
+    connection->dom_ctx = &connection->phys_ctx->dd;
 }
 
 SSL *civetweb_tls(const struct mg_connection *connection)
@@ -819,7 +1052,7 @@ static SSL_CTX *make_tls(const struct mg_context *civetweb, const struct mg_doma
 
 bool civetweb_uses_tls(const struct mg_context *civetweb)
 {
-    return is_ssl_port_used(civetweb->dd.config[LISTENING_PORTS]) != 0;
+    return options_ask_for_tls(civetweb->dd.config[LISTENING_PORTS]);
 }
 
 bool civetweb_reload_certificates(struct mg_context *civetweb)

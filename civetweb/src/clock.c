@@ -1,4 +1,8 @@
+#define _GNU_SOURCE /* sem_clockwait */
+
 #include "clock.h"
+
+#include <errno.h>
 
 int64_t clock_now(void)
 {
@@ -30,4 +34,14 @@ void clock_condition(pthread_cond_t *condition)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(condition, &monotonic);
     pthread_condattr_destroy(&monotonic);
+}
+
+bool clock_wait(sem_t *semaphore, const struct timespec *until)
+{
+    int result;
+
+    do
+        result = sem_clockwait(semaphore, CLOCK_MONOTONIC, until);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
 }

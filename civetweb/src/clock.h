@@ -3,6 +3,8 @@
 #define AH_CLOCK_H
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -11,6 +13,9 @@ int64_t clock_now(void);
 
 /* The time that many milliseconds from now, for pthread_cond_timedwait on a clock_condition. */
 struct timespec clock_after(int milliseconds);
+
+/* Wait for a semaphore until a time of clock_after(); false when it has come. */
+bool clock_wait(sem_t *semaphore, const struct timespec *until);
 
 /* Initialise a condition whose deadlines are of this clock. */
 void clock_condition(pthread_cond_t *condition);

@@ -9,6 +9,7 @@
 #include "civetweb.h"
 #include "http/form.h"
 #include "http/response.h"
+#include "http/sent_head.h"
 #include "posted_exchange.h"
 #include "server.h"
 #include "web_socket/web_socket.h"
@@ -40,6 +41,7 @@ struct connection {
 
     bool continued; /* the client has been told to send the body that it announced (RFC 9110, section 10.1.1) */
     struct response response;
+    struct sent_head sent_head; /* of the answer that is being sent; counted for an access log only */
     struct form *form; /* the request's, or null: nobody has asked for it */
 
     /* Where the next chunk of the body begins, among the bytes behind the head; civetweb_unity.c keeps count. */

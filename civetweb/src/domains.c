@@ -2,10 +2,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "callbacks.h"
 #include "civetweb_internal.h"
 #include "defaults.h"
 #include "errors.h"
+#include "log_listener.h"
 #include "options.h"
 #include "runtime.h"
 #include "server.h"

@@ -20,10 +20,18 @@
  * sleep. When it stays away for LOOP_PATIENCE_MS, the loop's own thread tells so (`away`): what has
  * been gathered is sent, and one of the sleeping threads is woken, to help with what the leader has
  * taken and not begun, and to lead.
+ *
+ * The events of a claimed WebSocket are for its reader, a thread that asks for nothing else by
+ * ah_next_events_of. Readers lead, too. A leader that has read mail for other readers does not wake
+ * them all, who would only fight for the language's lock: it hands the lead to the first, who hands it
+ * to the second when it comes back. So there is one switch of threads for each, and a reader that gets
+ * its own mail needs none. A reader that has been long on its way back lately (`quick`) is not trusted
+ * with the lead, and woken as soon as it has mail: threads are there to be blocked.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +57,10 @@
 
 /* What a message costs besides its bytes, so that empty ones count, too. */
 #define MAIL_OVERHEAD 128
+
+/* So many times in a row a reader has to have come back before LOOP_PATIENCE_MS were over, to be given
+ * the lead. */
+#define QUICK 16
 
 struct poller;
 
@@ -84,8 +96,18 @@ struct event_receiver {
 /* A polling thread. */
 struct poller {
     ah_event_queue *queue; /* from which it has taken events, and has not come back; or null */
-    struct poller *previous, *next;
+    bool reads;            /* they are those of a claimed WebSocket, for which it may wait where it likes */
     struct cork cork;
+    struct poller_list *list; /* in which it is: one of the queue's */
+    struct poller *previous, *next;
+
+    /* Of one that sleeps to read. Who takes it out of its list calls it, once, and it waits for that. */
+    sem_t called;
+    struct poller *heir; /* to be called by this thread, as soon as it has unlocked the queue's mutex */
+};
+
+struct poller_list {
+    struct poller *first, *last;
 };
 
 struct event_queue {
@@ -97,15 +119,19 @@ struct event_queue {
     pthread_t watcher;        /* that thread, if so */
     struct call_list waiting; /* to be taken, oldest first; of a mailbox, only the first that is not taken */
     struct call_list taken;   /* to be answered, by their numbers */
-    struct poller *at_work;   /* those that have taken events */
+    struct poller_list at_work; /* those that have taken events */
+    struct poller_list readers; /* those that sleep and have no mail */
+    struct poller_list due;     /* those that sleep and have mail: they get the lead one after the other */
+    struct connection *claimed; /* whose mail is for its reader */
     struct poller *leader;    /* leads the loop, or handles what it got there; null: nobody, or it is away */
     bool led;                 /* the leader is in loop_lead, where it cannot be away */
-    int asleep;               /* other threads in ah_next_events */
+    int asleep;               /* other threads in ah_next_events, which are no readers */
     pthread_cond_t relief;    /* wakes one of them: there is no leader */
     bool help;                /* the leader is away, which the next thread that comes or wakes up shall know */
     pthread_cond_t answered;  /* an event has been, and the queue is closed */
     struct event_receiver *receivers;
     uint64_t last_id;
+    int quick; /* of the reader that came back last: a new one is taken for the like */
     bool closed;
 };
 
@@ -154,14 +180,38 @@ static void unlink_call(struct call_list *list, struct call *call)
 
 /* What a thread does between two calls of ah_next_events */
 
-static void begin_work(struct event_queue *queue)
+static void list_poller(struct poller_list *list, struct poller *poller)
+{
+    poller->list = list;
+    poller->previous = list->last;
+    poller->next = NULL;
+    if (list->last != NULL)
+        list->last->next = poller;
+    else
+        list->first = poller;
+    list->last = poller;
+}
+
+static void unlist_poller(struct poller *poller)
+{
+    struct poller_list *list = poller->list;
+
+    if (poller->previous != NULL)
+        poller->previous->next = poller->next;
+    else
+        list->first = poller->next;
+    if (poller->next != NULL)
+        poller->next->previous = poller->previous;
+    else
+        list->last = poller->previous;
+}
+
+static void begin_work(struct event_queue *queue, bool reads)
 {
     self.queue = queue->handle;
-    self.previous = NULL;
-    self.next = queue->at_work;
-    if (self.next != NULL)
-        self.next->previous = &self;
-    queue->at_work = &self;
+    self.reads = reads;
+    list_poller(&queue->at_work, &self);
+    cork_begin(&self.cork);
 }
 
 static void end_work(void)
@@ -173,12 +223,7 @@ static void end_work(void)
     queue = handle_pin(HANDLE_EVENT_QUEUE, self.queue);
     if (queue != NULL) {
         pthread_mutex_lock(&queue->mutex);
-        if (self.previous != NULL)
-            self.previous->next = self.next;
-        else
-            queue->at_work = self.next;
-        if (self.next != NULL)
-            self.next->previous = self.previous;
+        unlist_poller(&self);
         pthread_mutex_unlock(&queue->mutex);
         handle_unpin(queue->handle);
     } else {
@@ -195,20 +240,77 @@ bool event_is_taken(void)
         end_work(); /* it has been closed since: this thread will not come back to it */
     else if (self.queue != NULL)
         handle_unpin(self.queue);
-    return self.queue != NULL;
+    return self.queue != NULL && !self.reads;
 }
 
-/* Nothing has come for the leader, or it ends, with the mutex: another one may lead. */
-static void resign(struct event_queue *queue)
+/* Wake a reader that sleeps, with the mutex. */
+static void call_reader(struct poller *reader)
+{
+    unlist_poller(reader);
+    reader->list = NULL;
+    sem_post(&reader->called);
+}
+
+/* Give the lead to a reader that sleeps, with the mutex. It is called without: it would run into it. */
+static void crown(struct event_queue *queue, struct poller *reader)
+{
+    unlist_poller(reader);
+    reader->list = NULL;
+    queue->leader = self.heir = reader;
+}
+
+static void call_heir(void)
+{
+    if (self.heir != NULL)
+        sem_post(&self.heir->called);
+    self.heir = NULL;
+}
+
+/* Give away the mutex, and call who has got the lead with it. */
+static void unlock(struct event_queue *queue)
+{
+    pthread_mutex_unlock(&queue->mutex);
+    call_heir();
+}
+
+/* Give the lead to a thread that has something to do with it, with the mutex; false when nobody has. */
+static bool hand_over(struct event_queue *queue)
+{
+    if (queue->due.first != NULL) {
+        crown(queue, queue->due.first);
+        return true;
+    }
+    if (queue->waiting.first == NULL || queue->asleep == 0)
+        return false;
+    queue->leader = NULL; /* whoever wakes up takes it */
+    pthread_cond_signal(&queue->relief);
+    return true;
+}
+
+/* The leader leads no longer, with the mutex: wake another one; false when all are at work. */
+static bool relieve(struct event_queue *queue)
 {
     queue->leader = NULL;
+    if (hand_over(queue))
+        return true;
     if (queue->asleep > 0)
         pthread_cond_signal(&queue->relief);
+    else if (queue->readers.first != NULL && !queue->watched)
+        crown(queue, queue->readers.first);
     else
+        return false;
+    return true;
+}
+
+/* The leader has nothing to do, or ends, with the mutex. */
+static void resign(struct event_queue *queue)
+{
+    if (!relieve(queue))
         loop_rest(queue->loop);
 }
 
-static void end_thread(void *poller)
+/* The calling thread will not come back to what it has taken events from. */
+static void leave(void)
 {
     ah_event_queue *handle = self.queue;
     struct event_queue *queue;
@@ -218,10 +320,35 @@ static void end_thread(void *poller)
     if (queue == NULL)
         return;
     pthread_mutex_lock(&queue->mutex);
-    if (queue->leader == poller)
+    if (queue->leader == &self)
         resign(queue);
-    pthread_mutex_unlock(&queue->mutex);
+    unlock(queue);
     handle_unpin(handle);
+}
+
+/* The calling thread comes back, or turns to another queue. */
+static void come_back(const ah_event_queue *queue)
+{
+    if (self.queue != NULL && self.queue != queue)
+        leave();
+    else
+        end_work();
+}
+
+static void end_thread(void *poller)
+{
+    (void)poller; /* it is `self` */
+    leave();
+    sem_destroy(&self.called);
+}
+
+/* Have the calling thread forgotten when it ends. */
+static void know_thread(void)
+{
+    if (pthread_getspecific(end_key) != NULL)
+        return;
+    sem_init(&self.called, 0, 0);
+    pthread_setspecific(end_key, &self);
 }
 
 /* The C library returns free memory to the system beyond 128 KiB, until it sees that the program frees
@@ -239,7 +366,17 @@ static void initialize(void)
     pthread_key_create(&end_key, end_thread);
 }
 
-/* The loop's handler: the leader is away. */
+/* The loop's handlers. It has two sorts of connections: WebSockets, and those that wait for their next request,
+ * whose handles are marked. */
+static void ready(void *handle, uint32_t events)
+{
+    if (handle_is_marked(handle))
+        posted_exchange_ready(handle_unmark(handle), events);
+    else
+        web_socket_ready_polled(handle, events);
+}
+
+/* The leader is away. */
 static bool away(void *handle)
 {
     struct event_queue *queue = handle_pin(HANDLE_EVENT_QUEUE, handle);
@@ -249,15 +386,18 @@ static bool away(void *handle)
     if (queue == NULL)
         return false;
     pthread_mutex_lock(&queue->mutex);
-    for (poller = queue->at_work; poller != NULL; poller = poller->next)
+    for (poller = queue->at_work.first; poller != NULL; poller = poller->next)
         cork_flush(&poller->cork);
-    again = queue->led || queue->asleep > 0;
-    if (!queue->led) {
+    again = queue->led || queue->asleep > 0 || queue->readers.first != NULL || queue->due.first != NULL;
+    if (!queue->led && queue->leader != NULL && queue->leader->reads) {
+        relieve(queue); /* what it has taken is its own */
+    } else if (!queue->led) {
         queue->leader = NULL;
         queue->help = !queue->watched;
-        pthread_cond_signal(&queue->relief);
+        if (queue->asleep > 0 || !hand_over(queue))
+            pthread_cond_signal(&queue->relief);
     }
-    pthread_mutex_unlock(&queue->mutex);
+    unlock(queue);
     handle_unpin(handle);
     return again;
 }
@@ -272,7 +412,7 @@ static void queue_free(struct event_queue *queue)
 
 ah_event_queue *ah_open_event_queue(void)
 {
-    struct loop_handlers handlers = {.ready = web_socket_ready_polled, .away = away};
+    struct loop_handlers handlers = {.ready = ready, .away = away};
     struct event_queue *queue;
 
     error_clear();
@@ -285,6 +425,7 @@ ah_event_queue *ah_open_event_queue(void)
     pthread_mutex_init(&queue->mutex, NULL);
     clock_condition(&queue->relief);
     pthread_cond_init(&queue->answered, NULL);
+    queue->quick = QUICK;
     queue->handle = handle_open(HANDLE_EVENT_QUEUE, queue);
     if (queue->handle == NULL)
         goto failed;
@@ -404,6 +545,33 @@ struct loop *events_loop(const void *user_data)
     return loop;
 }
 
+/* The oldest mail that nobody has taken, with the mutex, when all that has been taken is answered. */
+static struct call *untaken(const struct mailbox *mailbox)
+{
+    return mailbox->first != NULL && mailbox->first->taken_by == NULL ? mailbox->first : NULL;
+}
+
+/* There is mail that nobody has taken, with the mutex. */
+static void announce_mail(struct event_queue *queue, struct mailbox *mailbox)
+{
+    struct poller *reader = mailbox->reader;
+
+    if (!mailbox->claimed) {
+        offer(queue, mailbox->first);
+    } else if (reader == NULL && queue->led && !in_loop) {
+        loop_interrupt(queue->loop); /* the reader may be who leads: what another thread had taken is answered */
+    } else if (reader != NULL && reader->list == &queue->readers) {
+        if (mailbox->quick < QUICK || queue->watched) {
+            call_reader(reader);
+        } else {
+            unlist_poller(reader);
+            list_poller(&queue->due, reader);
+            if (!in_loop)
+                loop_interrupt(queue->loop);
+        }
+    }
+}
+
 bool events_mail(struct connection *connection, const void *receiver, const ah_event *event, const void *data,
                  size_t size)
 {
@@ -433,17 +601,39 @@ bool events_mail(struct connection *connection, const void *receiver, const ah_e
         free(call);
         return false;
     }
-    mailbox->queue = handle;
+    if (mailbox->queue == NULL)
+        mailbox->queue = handle;
     mailbox->size += size + MAIL_OVERHEAD;
     if (mailbox->first == NULL) {
-        mailbox->first = call;
-        offer(queue, call);
+        mailbox->first = mailbox->last = call;
+        announce_mail(queue, mailbox);
     } else {
-        mailbox->last->next_mail = call;
+        mailbox->last = mailbox->last->next_mail = call;
     }
-    mailbox->last = call;
     pthread_mutex_unlock(&queue->mutex);
     return true; /* the call keeps the pin */
+}
+
+/* Have a WebSocket's mail given to anybody, with the mutex. */
+static void unclaim(struct event_queue *queue, struct connection *connection)
+{
+    struct mailbox *mailbox = &connection->web_socket.mailbox;
+
+    if (!mailbox->claimed)
+        return;
+    mailbox->claimed = false;
+    if (mailbox->previous != NULL)
+        mailbox->previous->web_socket.mailbox.next = mailbox->next;
+    else
+        queue->claimed = mailbox->next;
+    if (mailbox->next != NULL)
+        mailbox->next->web_socket.mailbox.previous = mailbox->previous;
+    if (mailbox->reader != NULL && mailbox->reader->list != NULL)
+        call_reader(mailbox->reader);
+    else if (mailbox->reader == NULL && queue->led && !in_loop)
+        loop_interrupt(queue->loop); /* the reader may be who leads */
+    if (untaken(mailbox) != NULL)
+        offer(queue, mailbox->first);
 }
 
 /* Take the first mail out of its box, answered or dropped, with the mutex. When it was the last of its
@@ -455,8 +645,10 @@ static void remove_mail(struct event_queue *queue, struct call *call)
 
     mailbox->first = call->next_mail;
     mailbox->size -= call->size + MAIL_OVERHEAD;
-    if (mailbox->first != NULL && mailbox->first->taken_by == NULL)
-        offer(queue, mailbox->first);
+    if (call->event.kind == AH_EVENT_WEB_SOCKET_CLOSE)
+        unclaim(queue, connection); /* the connection may be freed */
+    if (untaken(mailbox) != NULL)
+        announce_mail(queue, mailbox);
     /* With the mutex: when the box is empty, the connection may end at once, and be freed. */
     if (mailbox->awaited && (mailbox->first == NULL || mailbox->size < MUCH_MAIL)) {
         mailbox->awaited = false;
@@ -589,20 +781,33 @@ static bool take_call(struct event_queue *queue, struct call *call, struct batch
     return true;
 }
 
-/* Take what waits, with the mutex; of a mailbox, everything, as a run. */
+/* Take a call and, of a mailbox, everything behind it, as a run, with the mutex. False when the batch is
+ * full: the rest of the mailbox is announced when this part has been answered. So it is behind a ready
+ * event, which may claim the rest. */
+static bool take_run(struct event_queue *queue, struct call *call, struct batch *batch)
+{
+    bool is_ready = false;
+
+    for (; call != NULL && !is_ready; call = call->next_mail) {
+        is_ready = call->event.kind == AH_EVENT_WEB_SOCKET_READY;
+        if (!take_call(queue, call, batch))
+            return false;
+    }
+    return true;
+}
+
+/* Take what waits, with the mutex. */
 static void take(struct event_queue *queue, struct batch *batch)
 {
     struct call *call;
 
     while ((call = queue->waiting.first) != NULL) {
         unlink_call(&queue->waiting, call);
-        if (!take_call(queue, call, batch)) {
+        if (take_run(queue, call, batch))
+            continue;
+        if (call->taken_by == NULL)
             prepend(&queue->waiting, call);
-            return;
-        }
-        while ((call = call->next_mail) != NULL)
-            if (!take_call(queue, call, batch))
-                return; /* the rest of the mailbox is offered when this part has been answered */
+        return;
     }
 }
 
@@ -614,6 +819,9 @@ static bool await_relief(struct event_queue *queue, int64_t deadline)
 
     if (deadline >= 0)
         until = clock_after((int)(deadline - clock_now()));
+    if (queue->led && queue->waiting.first != NULL)
+        loop_interrupt(queue->loop); /* a reader leads, which has found nobody to take that */
+    call_heir();
     queue->asleep++;
     while (queue->leader != NULL && !queue->help && !queue->closed && waited != ETIMEDOUT)
         waited = deadline < 0 ? pthread_cond_wait(&queue->relief, &queue->mutex)
@@ -627,9 +835,7 @@ static void lead(struct event_queue *queue, int timeout_ms)
 {
     queue->leader = &self;
     queue->led = true;
-    if (queue->waiting.first != NULL)
-        timeout_ms = 0; /* sockets are looked at however many other events there are */
-    pthread_mutex_unlock(&queue->mutex);
+    unlock(queue);
     in_loop = true;
     loop_lead(queue->loop, timeout_ms);
     in_loop = false;
@@ -647,14 +853,17 @@ static bool wait_and_take(struct event_queue *queue, int timeout_ms, struct batc
             queue->help = false;
             return true;
         }
-        if (queue->leader != NULL && queue->leader != &self) {
-            if (!await_relief(queue, deadline))
-                return false;
-            continue;
+        if ((queue->leader != NULL && queue->leader != &self) || (queue->due.first != NULL && hand_over(queue))) {
+            if (await_relief(queue, deadline))
+                continue;
+            if (queue->leader == NULL) /* it was for this thread */
+                resign(queue);
+            return false;
         }
         if (deadline > 0 && left > 0)
             left = deadline > clock_now() ? deadline - clock_now() : 0;
-        lead(queue, (int)left);
+        /* Sockets are looked at however many other events there are. */
+        lead(queue, queue->waiting.first != NULL ? 0 : (int)left);
         if (queue->closed)
             break;
         take(queue, batch);
@@ -668,6 +877,15 @@ static bool wait_and_take(struct event_queue *queue, int timeout_ms, struct batc
     return false;
 }
 
+static bool has_room(int32_t capacity, size_t memory_size)
+{
+    if (capacity >= 1 && memory_size >= AH_EVENT_COPIED)
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "there has to be room for one event and for %d bytes of its message",
+              AH_EVENT_COPIED);
+    return false;
+}
+
 int32_t ah_next_events(ah_event_queue *handle, int32_t timeout_ms, ah_event *events, int32_t capacity, void *memory,
                        size_t memory_size)
 {
@@ -675,47 +893,24 @@ int32_t ah_next_events(ah_event_queue *handle, int32_t timeout_ms, ah_event *eve
     struct event_queue *queue;
     bool closed;
 
-    end_work();
     error_clear();
-    if (capacity < 1 || memory_size < AH_EVENT_COPIED) {
-        error_set(AH_ERROR_INVALID_ARGUMENT, "there has to be room for one event and for %d bytes of its message",
-                  AH_EVENT_COPIED);
+    if (!has_room(capacity, memory_size))
         return -1;
-    }
+    come_back(handle);
     queue = handle_pin(HANDLE_EVENT_QUEUE, handle);
     if (queue == NULL)
         return -1;
-    pthread_setspecific(end_key, &self);
+    know_thread();
     pthread_mutex_lock(&queue->mutex);
-    if (wait_and_take(queue, timeout_ms, &batch)) {
-        begin_work(queue);
-        cork_begin(&self.cork);
-    }
+    if (wait_and_take(queue, timeout_ms, &batch))
+        begin_work(queue, false);
     closed = queue->closed;
-    pthread_mutex_unlock(&queue->mutex);
+    unlock(queue);
     handle_unpin(handle);
     if (!closed)
         return batch.count;
     error_set(AH_ERROR_WRONG_STATE, "the event queue is closed");
     return -1;
-}
-
-int32_t ah_event_queue_descriptor(ah_event_queue *handle)
-{
-    struct event_queue *queue;
-    int descriptor;
-
-    error_clear();
-    queue = handle_pin(HANDLE_EVENT_QUEUE, handle);
-    if (queue == NULL)
-        return -1;
-    pthread_mutex_lock(&queue->mutex);
-    queue->watched = true;
-    queue->watcher = pthread_self();
-    descriptor = loop_descriptor(queue->loop);
-    pthread_mutex_unlock(&queue->mutex);
-    handle_unpin(handle);
-    return descriptor;
 }
 
 /* Answer a taken call, with the mutex. */
@@ -739,6 +934,203 @@ static void answer(struct event_queue *queue, struct call *call, int32_t result)
     remove_mail(queue, call);
     free(call);
     handle_unpin(queue->handle); /* the mail's */
+}
+
+/* Reading a claimed WebSocket */
+
+/* Its reader has come back: see for how long it was away. With the mutex. */
+static void judge(struct event_queue *queue, struct mailbox *mailbox)
+{
+    if (mailbox->given_at == 0)
+        return;
+    if (clock_now() - mailbox->given_at > LOOP_PATIENCE_MS)
+        mailbox->quick = 0;
+    else if (mailbox->quick < QUICK)
+        mailbox->quick++;
+    queue->quick = mailbox->quick;
+    mailbox->given_at = 0;
+}
+
+/* Pin a WebSocket and the queue of its mail; null, with the error set, when there is none. */
+static struct connection *pin_mailbox(ah_connection *handle, struct event_queue **queue)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+
+    if (connection == NULL)
+        return NULL;
+    if (connection->web_socket.mailbox.queue == NULL)
+        error_set(AH_ERROR_WRONG_STATE, "this connection is no open WebSocket whose events go to a queue");
+    else
+        *queue = handle_pin(HANDLE_EVENT_QUEUE, connection->web_socket.mailbox.queue);
+    if (*queue != NULL)
+        return connection;
+    handle_unpin(handle);
+    return NULL;
+}
+
+static void unpin_mailbox(struct connection *connection, struct event_queue *queue)
+{
+    handle_unpin(queue->handle);
+    handle_unpin(connection->handle);
+}
+
+int32_t ah_claim_web_socket(ah_connection *handle)
+{
+    struct event_queue *queue = NULL;
+    struct connection *connection;
+    struct mailbox *mailbox;
+
+    error_clear();
+    connection = pin_mailbox(handle, &queue);
+    if (connection == NULL)
+        return -1;
+    mailbox = &connection->web_socket.mailbox;
+    pthread_mutex_lock(&queue->mutex);
+    if (!mailbox->claimed && !queue->closed) {
+        mailbox->claimed = true;
+        mailbox->quick = queue->quick;
+        mailbox->previous = NULL;
+        mailbox->next = queue->claimed;
+        if (mailbox->next != NULL)
+            mailbox->next->web_socket.mailbox.previous = connection;
+        queue->claimed = connection;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    unpin_mailbox(connection, queue);
+    return 0;
+}
+
+void ah_release_web_socket(ah_connection *handle)
+{
+    struct event_queue *queue = NULL;
+    struct connection *connection;
+
+    if (self.queue != NULL && self.reads)
+        leave();
+    connection = pin_mailbox(handle, &queue);
+    error_clear(); /* one that has ended is nobody's */
+    if (connection == NULL)
+        return;
+    pthread_mutex_lock(&queue->mutex);
+    unclaim(queue, connection);
+    pthread_mutex_unlock(&queue->mutex);
+    unpin_mailbox(connection, queue);
+}
+
+static void await_call(void)
+{
+    while (sem_wait(&self.called) != 0)
+        continue; /* a signal */
+}
+
+/* Sleep until there may be mail, or the lead, with the mutex, which is given away for that time. */
+static void await_mail(struct event_queue *queue, struct mailbox *mailbox, int64_t deadline)
+{
+    struct timespec until;
+    bool called = true;
+
+    mailbox->reader = &self;
+    list_poller(&queue->readers, &self);
+    unlock(queue);
+    if (deadline >= 0) {
+        until = clock_after((int)(deadline - clock_now()));
+        called = clock_wait(&self.called, &until);
+    } else {
+        await_call();
+    }
+    pthread_mutex_lock(&queue->mutex);
+    if (!called && self.list != NULL) {
+        unlist_poller(&self);
+    } else if (!called) { /* somebody is about to */
+        pthread_mutex_unlock(&queue->mutex);
+        await_call();
+        pthread_mutex_lock(&queue->mutex);
+    }
+    mailbox->reader = NULL;
+}
+
+/* Wait for mail and take it, with the mutex. */
+static void wait_and_read(struct event_queue *queue, struct mailbox *mailbox, int timeout_ms, struct batch *batch)
+{
+    int64_t deadline = timeout_ms < 0 ? -1 : clock_now() + timeout_ms, left = timeout_ms;
+    bool may_lead;
+
+    while (!queue->closed && mailbox->claimed && untaken(mailbox) == NULL && left != 0) {
+        if (queue->watched || (queue->leader != NULL && queue->leader != &self) || hand_over(queue))
+            await_mail(queue, mailbox, deadline);
+        else
+            lead(queue, (int)left);
+        if (deadline >= 0)
+            left = deadline > clock_now() ? deadline - clock_now() : 0;
+    }
+    if (mailbox->claimed && !queue->closed)
+        take_run(queue, untaken(mailbox), batch);
+    may_lead = batch->count > 0 && mailbox->quick == QUICK && !queue->watched;
+    if (queue->leader == NULL && may_lead) {
+        queue->leader = &self;
+        loop_watch(queue->loop);
+    } else if (queue->leader == NULL || (queue->leader == &self && !may_lead)) {
+        if (!relieve(queue) && !queue->watched)
+            loop_watch(queue->loop);
+    }
+}
+
+int32_t ah_next_events_of(ah_connection *handle, uint64_t answered, int32_t timeout_ms, ah_event *events,
+                          int32_t capacity, void *memory, size_t memory_size)
+{
+    struct batch batch = {events, capacity, 0, memory, memory_size};
+    struct event_queue *queue = NULL;
+    struct connection *connection;
+    struct mailbox *mailbox;
+    bool claimed;
+
+    error_clear();
+    if (!has_room(capacity, memory_size))
+        return -1;
+    connection = pin_mailbox(handle, &queue);
+    if (connection == NULL)
+        return -1;
+    mailbox = &connection->web_socket.mailbox;
+    know_thread();
+    come_back(queue->handle);
+    pthread_mutex_lock(&queue->mutex);
+    judge(queue, mailbox);
+    while (mailbox->first != NULL && mailbox->first->taken_by != NULL && mailbox->first->event.id <= answered)
+        answer(queue, mailbox->first, 1);
+    if (queue->leader == &self) {
+        loop_touch(queue->loop);
+        hand_over(queue);
+    }
+    wait_and_read(queue, mailbox, timeout_ms, &batch);
+    claimed = mailbox->claimed && !queue->closed;
+    if (batch.count > 0)
+        mailbox->given_at = clock_now();
+    if (queue->leader == &self)
+        begin_work(queue, true);
+    unlock(queue);
+    unpin_mailbox(connection, queue);
+    if (claimed)
+        return batch.count;
+    error_set(AH_ERROR_WRONG_STATE, "this WebSocket is not claimed, or has ended");
+    return -1;
+}
+
+int32_t ah_event_queue_descriptor(ah_event_queue *handle)
+{
+    struct event_queue *queue;
+    int descriptor;
+
+    error_clear();
+    queue = handle_pin(HANDLE_EVENT_QUEUE, handle);
+    if (queue == NULL)
+        return -1;
+    pthread_mutex_lock(&queue->mutex);
+    queue->watched = true;
+    queue->watcher = pthread_self();
+    descriptor = loop_descriptor(queue->loop);
+    pthread_mutex_unlock(&queue->mutex);
+    handle_unpin(handle);
+    return descriptor;
 }
 
 static bool is_next(const struct call *call)
@@ -808,6 +1200,8 @@ void ah_close_event_queue(ah_event_queue *handle)
     end_work();
     pthread_mutex_lock(&queue->mutex);
     queue->closed = true;
+    while (queue->claimed != NULL)
+        unclaim(queue, queue->claimed);
     drop_waiting(queue);
     loop_interrupt(queue->loop);
     pthread_cond_broadcast(&queue->relief);

@@ -10,15 +10,23 @@
 struct call;
 struct connection;
 struct loop;
+struct poller;
 struct server;
 
 /* The events of one WebSocket that have been posted and not been answered, oldest first: its mail. All
  * of them go to one queue, whose mutex guards this. */
 struct mailbox {
-    ah_event_queue *queue; /* null: there has been no mail. Set and read by the WebSocket's owner */
+    ah_event_queue *queue; /* null: there has been no mail. Set once, by the WebSocket's owner */
     struct call *first, *last;
     size_t size;  /* bytes of all messages, and something for each */
     bool awaited; /* the WebSocket's owner has work to do when there is less */
+
+    /* Of a WebSocket that is claimed. */
+    bool claimed;
+    struct connection *previous, *next; /* the queue's claimed ones */
+    struct poller *reader;              /* the thread that sleeps until there is mail; or null */
+    int64_t given_at;                   /* when the reader got what it handles; 0: nothing */
+    int quick;                          /* how often it came back soon, one time after the other */
 };
 
 /* Whether the calling thread has taken events, and has not come back since. */

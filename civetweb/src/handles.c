@@ -63,6 +63,25 @@ static struct slot *slot_at(uint32_t index)
     return &atomic_load_explicit(&blocks[index >> BLOCK_BITS], memory_order_acquire)[index % BLOCK_SLOTS];
 }
 
+/* A mark is the highest bit of the index, which no table is long enough to use. */
+#define MARK UINT64_C(0x80000000)
+_Static_assert(MAX_BLOCKS * (uint64_t)BLOCK_SLOTS < MARK, "an index must leave the mark free");
+
+void *handle_mark(const void *handle)
+{
+    return (void *)((uintptr_t)handle | MARK);
+}
+
+bool handle_is_marked(const void *handle)
+{
+    return ((uintptr_t)handle & MARK) != 0;
+}
+
+void *handle_unmark(const void *handle)
+{
+    return (void *)((uintptr_t)handle & ~MARK);
+}
+
 /* The slot that a handle's index names; NULL if there is none. */
 static struct slot *find_slot(const void *handle, uint32_t *generation)
 {

@@ -27,6 +27,11 @@ void *handle_open(enum handle_kind kind, void *object);
 void *handle_pin(enum handle_kind kind, const void *handle);
 void handle_unpin(const void *handle);
 
+/* The same handle with a mark, for who keeps handles of two sorts in one place: as such it names nothing. */
+void *handle_mark(const void *handle);
+bool handle_is_marked(const void *handle);
+void *handle_unmark(const void *handle);
+
 /* End a handle: from now on handle_pin() fails for it. False when it had ended already: of several
  * callers, one gets true, and calls handle_release() next. */
 bool handle_end(const void *handle);

@@ -67,17 +67,23 @@ static bool check_flag(const char *name, const char *value)
     return false;
 }
 
+static bool read_number(const char *text, long *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtol(text, &end, 10);
+    return end != text && *end == '\0' && errno == 0;
+}
+
 bool options_take_number(struct options *options, const char *name, long least, long greatest, long *value)
 {
     const char *given = options_take(options, name);
-    char *end;
     long number;
 
     if (given == NULL)
         return true;
-    errno = 0;
-    number = strtol(given, &end, 10);
-    if (end != given && *end == '\0' && errno == 0 && number >= least && number <= greatest) {
+    if (read_number(given, &number) && number >= least && number <= greatest) {
         *value = number;
         return true;
     }
@@ -249,20 +255,13 @@ void options_set_unknown_error(const char *name)
     error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; the nearest is \"%s\"", name, nearest_option(name));
 }
 
-static bool is_number(const char *value)
-{
-    char *end;
-
-    errno = 0;
-    strtol(value, &end, 10);
-    return end != value && *end == '\0' && errno == 0;
-}
-
 static bool check_value(const struct mg_option *option, const char *value)
 {
+    long number;
+
     switch (option->type) {
     case MG_CONFIG_TYPE_NUMBER:
-        if (is_number(value))
+        if (read_number(value, &number))
             return true;
         error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number", option->name, value);
         return false;
@@ -286,13 +285,21 @@ bool options_check_readable(const struct options *options, const char *name)
     return false;
 }
 
-static bool has_secure_port(const char *ports)
+static bool is_digit(char c)
 {
-    const char *at;
+    return c >= '0' && c <= '9';
+}
 
-    for (at = ports; at != NULL && *at != '\0'; at++)
-        if (*at == 's' && at > ports && at[-1] >= '0' && at[-1] <= '9')
+bool options_ask_for_tls(const char *ports)
+{
+    const char *end;
+
+    for (; ports != NULL && *ports != '\0'; ports = *end == '\0' ? end : end + 1) {
+        end = ports + strcspn(ports, ",");
+        /* Letters behind the digits of a port; "x" begins the path of a Unix socket. */
+        if (*ports != 'x' && end - ports >= 2 && strchr("sr", end[-1]) != NULL && is_digit(end[-2]))
             return true;
+    }
     return false;
 }
 
@@ -321,7 +328,7 @@ bool options_check(const struct options *options, bool certified)
         if (!check_value(option, options->list[i + 1]))
             return false;
     }
-    if (!certified && has_secure_port(options_value(options, "listening_ports")) &&
+    if (!certified && options_ask_for_tls(options_value(options, "listening_ports")) &&
         options_value(options, "ssl_certificate") == NULL) {
         error_set(AH_ERROR_INVALID_ARGUMENT, "a port of \"listening_ports\" asks for TLS (\"%s\"), but there is no "
                                              "certificate; give the path of a PEM file as \"ssl_certificate\"",

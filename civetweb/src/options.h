@@ -40,6 +40,12 @@ bool options_known(size_t index, struct option_info *option);
 /* Say in the error that there is no such option, and which is meant perhaps. */
 void options_set_unknown_error(const char *name);
 
+/* Whether a port of the value of "listening_ports" speaks TLS, or leads to one that does. */
+bool options_ask_for_tls(const char *ports);
+
+/* The longest time that an option of milliseconds takes. */
+#define DAY_MS (24L * 60 * 60 * 1000)
+
 /* Take a whole number, or a "yes" or "no", out of the list; `value` holds the default, and keeps it when
  * the option is not given. False, with the error set, for another value. */
 bool options_take_number(struct options *options, const char *name, long least, long greatest, long *value);

@@ -10,10 +10,17 @@
  *   3. ah_exchange_read has the worker wait for the next part of the body, and post it;
  *   4. when the answer is complete, the worker goes back to CivetWeb and its next request.
  *
- * Meanwhile the worker polls the socket, to notice that the client has gone. This makes the common
- * case cheap: a worker that polls for the next request need not be woken when the answer is complete,
- * since that request wakes it (it lingers). One context switch in each direction is all that a request
- * costs then.
+ * Meanwhile somebody watches the socket, to notice that the client has gone. Where it can, the worker
+ * lends the connection to the queue's loop for this, and sleeps. When the answer is complete and the
+ * client's next request comes, the thread that leads the loop, which is the program's own most of the
+ * time, takes the worker's place in CivetWeb: it reads the request, ends the last one and begins this
+ * one, by the same functions (take_next). No thread hands it to another. The worker is called when
+ * anything could make that thread wait, such as a request that has not come whole, bytes that the
+ * socket does not take, or a refusal; it goes on where things stand. It also takes the connection back
+ * when nothing has come for a while, and lets CivetWeb wait for the next request.
+ *
+ * A connection that is not lent, such as one with TLS, is polled by its worker, which need not be woken
+ * when the answer is complete, since the next request wakes it (it lingers).
  */
 #include "posted_exchange.h"
 
@@ -24,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,10 +44,17 @@
 #include "events.h"
 #include "handles.h"
 #include "http/request.h"
+#include "http/response.h"
+#include "web_socket/loop.h"
+#include "web_socket/web_sockets.h"
 
-/* How long a worker polls until it looks whether the server is being stopped, and until it stops
- * lingering: a keep-alive connection closes that much later than keep_alive_timeout_ms says. */
+/* How long a worker sleeps until it looks whether the server is being stopped, and until it stops
+ * lingering or takes back what was lent: a keep-alive connection closes that much later than
+ * keep_alive_timeout_ms says, or twice that when it was lent. */
 #define LOOK_MS 500
+
+/* What ah_post_exchange returns for a request on a lent connection, which is being answered. */
+#define GOES_ON 102
 
 /* How much of a body is read, or written, at once. */
 #define PART ((size_t)64 << 10)
@@ -54,6 +69,7 @@ void posted_exchange_free(struct posted_exchange *exchange)
 {
     if (exchange->wake >= 0)
         close(exchange->wake);
+    loop_release(exchange->loop);
     free(exchange->unsent);
     pthread_mutex_destroy(&exchange->mutex);
 }
@@ -90,14 +106,6 @@ static void append_text(struct block *block, const char *text)
     append(block, text == NULL ? "" : text, text == NULL ? 1 : strlen(text) + 1);
 }
 
-static void append_number(struct block *block, int64_t number)
-{
-    char text[24];
-
-    snprintf(text, sizeof text, "%" PRId64, number);
-    append_text(block, text);
-}
-
 static void append_lower(struct block *block, const char *text)
 {
     size_t begin = block->size, i;
@@ -110,17 +118,28 @@ static void append_lower(struct block *block, const char *text)
             block->data[i] += 'a' - 'A';
 }
 
-static void note_local_address(const struct mg_connection *civetweb, char *text, size_t size)
+/* They stay the same for all requests of a connection. */
+static void note_addresses(struct connection *connection)
 {
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    struct block block = {exchange->addresses, 0, sizeof exchange->addresses};
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
+    char local[INET6_ADDRSTRLEN] = "", port[sizeof "65535"];
 
-    if (getsockname(civetweb_socket(civetweb), (struct sockaddr *)&address, &length) != 0)
-        return;
-    if (address.ss_family == AF_INET)
-        inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, text, (socklen_t)size);
-    else if (address.ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, text, (socklen_t)size);
+    if (getsockname(civetweb_socket(connection->civetweb), (struct sockaddr *)&address, &length) == 0) {
+        if (address.ss_family == AF_INET)
+            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, local, sizeof local);
+        else if (address.ss_family == AF_INET6)
+            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, local, sizeof local);
+    }
+    append_text(&block, connection->info.remote_addr);
+    snprintf(port, sizeof port, "%" PRIu16, (uint16_t)connection->info.remote_port);
+    append_text(&block, port);
+    append_text(&block, local);
+    snprintf(port, sizeof port, "%" PRIu16, (uint16_t)connection->info.server_port);
+    append_text(&block, port);
+    exchange->addresses_size = block.size;
 }
 
 /* The request as a row of texts, each with a NUL behind it; alusus_http_events.h has their order. */
@@ -133,10 +152,7 @@ static void append_head(struct block *block, const struct connection *connection
     append_text(block, info->local_uri_raw);
     append_text(block, info->query_string);
     append_text(block, info->http_version);
-    append_text(block, info->remote_addr);
-    append_number(block, info->remote_port);
-    append_text(block, connection->posted_exchange.local_address);
-    append_number(block, info->server_port);
+    append(block, connection->posted_exchange.addresses, connection->posted_exchange.addresses_size);
     for (i = 0; i < info->number_headers; i++) {
         append_lower(block, info->http_headers[i].name);
         append_text(block, info->http_headers[i].value);
@@ -174,12 +190,129 @@ static bool post_request(struct connection *connection)
     return posted;
 }
 
-/* The worker's side. Every function here holds the mutex when it is called and when it returns. */
+/* The functions from here to ah_post_exchange hold the mutex when they are called and when they return. */
+
+/* Begin the exchange of a request that CivetWeb has read. False: nobody gets it. */
+static bool begin(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+
+    exchange->number++;
+    if (!post_request(connection))
+        return false;
+    exchange->answered = exchange->wants_body = exchange->asked = exchange->body_is_here = exchange->lost = false;
+    return true;
+}
 
 static void report_gone(struct connection *connection)
 {
     if (!connection->posted_exchange.answered)
         post(connection, AH_EXCHANGE_GONE, 0, 0, NULL, 0);
+}
+
+static void call_worker(struct posted_exchange *exchange)
+{
+    exchange->called = true;
+    eventfd_write(exchange->wake, 1);
+}
+
+/* The loop's side */
+
+/* The client's next request has come, or something else that is the worker's. */
+static void take_next(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    struct mg_connection *civetweb = connection->civetweb;
+    enum civetweb_ahead ahead = civetweb_may_read_ahead(civetweb) ? civetweb_read_ahead(civetweb) : AHEAD_OTHER;
+    int status;
+
+    if (ahead == AHEAD_NOTHING)
+        return;
+    if (ahead == AHEAD_OTHER || web_sockets_are_stopping(&connection->server->web_sockets) ||
+        handlers_have_authorizations(&connection->server->handlers)) {
+        call_worker(exchange);
+        return;
+    }
+    status = response_settle(connection, exchange->status);
+    exchange->status = 503; /* of the next one, if it does not come as far as ah_post_exchange */
+    civetweb_begin_next(civetweb, status); /* which calls that */
+    if (!exchange->answered)
+        return;
+    civetweb_close_after_answer(civetweb);
+    call_worker(exchange);
+}
+
+void posted_exchange_ready(ah_connection *handle, uint32_t events)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+    struct posted_exchange *exchange;
+
+    if (connection == NULL)
+        return; /* an event that was on its way when the connection ended */
+    exchange = &connection->posted_exchange;
+    pthread_mutex_lock(&exchange->mutex);
+    if (exchange->lent && !exchange->called && (events & ~(uint32_t)EPOLLOUT) != 0) {
+        bool early = !exchange->answered;
+
+        if (!early)
+            take_next(connection);
+        /* The worker finds out whether the client has gone, or does not wait for answers. The end of the stream is
+         * told once: it may be there behind the request that has just been read. */
+        if (early || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+            call_worker(exchange);
+    }
+    pthread_mutex_unlock(&exchange->mutex);
+    handle_unpin(handle);
+}
+
+bool posted_exchange_refuse(struct connection *connection, int status, const char *reason)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+
+    if (!exchange->lent)
+        return false;
+    exchange->status = status;
+    exchange->refusal = reason;
+    return true;
+}
+
+/* The worker's side */
+
+/* Lend the connection to the loop, if its next request can come there. Callbacks that wait for the program
+ * would keep the loop waiting, whose leader may be the one that answers them. */
+static void lend(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    const ah_callbacks *callbacks = &connection->server->callbacks;
+
+    if (callbacks->end_request != NULL || callbacks->log_message != NULL || callbacks->http_error != NULL ||
+        !civetweb_may_read_ahead(connection->civetweb))
+        return;
+    if (exchange->loop == NULL)
+        exchange->loop = events_loop(connection->server->user_data);
+    exchange->lent = exchange->loop != NULL &&
+                     loop_add(exchange->loop, civetweb_socket(connection->civetweb), handle_mark(connection->handle));
+}
+
+/* Sleep until the worker is called or the connection is idle, and take it back then. */
+static void await_call(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    struct pollfd wake = {.fd = exchange->wake, .events = POLLIN};
+    uint64_t number = exchange->number;
+    eventfd_t times;
+    bool idle;
+
+    pthread_mutex_unlock(&exchange->mutex);
+    idle = poll(&wake, 1, LOOK_MS) == 0;
+    if (wake.revents != 0)
+        eventfd_read(exchange->wake, &times);
+    pthread_mutex_lock(&exchange->mutex);
+    if (exchange->called || civetweb_is_stopping(connection->civetweb) ||
+        (idle && exchange->answered && exchange->number == number)) {
+        loop_remove(exchange->loop, civetweb_socket(connection->civetweb));
+        exchange->lent = false;
+    }
 }
 
 /* Let the worker use CivetWeb's connection without the mutex, which it may do for long. */
@@ -305,6 +438,9 @@ static void serve(struct connection *connection)
     struct posted_exchange *exchange = &connection->posted_exchange;
     bool watch = true;
 
+    lend(connection);
+    while (exchange->lent)
+        await_call(connection);
     while (!civetweb_is_stopping(connection->civetweb)) {
         if (exchange->unsent_size > 0 && !exchange->lost)
             write_unsent(connection);
@@ -331,15 +467,20 @@ int32_t ah_post_exchange(ah_connection *handle)
     if (connection == NULL)
         return status;
     exchange = &connection->posted_exchange;
+    if (exchange->lent) { /* its worker is further down, and this thread has the mutex */
+        begin(connection);
+        handle_unpin(handle);
+        return GOES_ON;
+    }
     pthread_mutex_lock(&exchange->mutex);
     if (exchange->wake < 0) {
         exchange->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        note_local_address(connection->civetweb, exchange->local_address, sizeof exchange->local_address);
+        note_addresses(connection);
     }
-    exchange->number++;
-    exchange->answered = exchange->wants_body = exchange->asked = exchange->body_is_here = exchange->lost = false;
+    exchange->called = false;
+    exchange->refusal = NULL;
     exchange->open = exchange->wake >= 0;
-    if (exchange->open && post_request(connection)) {
+    if (exchange->open && begin(connection)) {
         serve(connection);
         status = exchange->answered ? exchange->status : 503;
     }
@@ -431,8 +572,8 @@ int64_t ah_exchange_write(ah_connection *handle, uint64_t number, const char *da
         if (status < 0)
             civetweb_close_after_answer(connection->civetweb);
     }
-    if (exchange->unsent_size > 0 || (status < 0 || (status > 0 && !exchange->lingers)))
-        eventfd_write(exchange->wake, 1);
+    if (exchange->unsent_size > 0 || status < 0 || (status > 0 && !exchange->lent && !exchange->lingers))
+        call_worker(exchange);
     result = (int64_t)(exchange->unsent_size + exchange->writing_size);
 done:
     leave(connection);
@@ -447,7 +588,7 @@ int32_t ah_exchange_read(ah_connection *handle, uint64_t number)
         return -1;
     connection->posted_exchange.wants_body = true;
     connection->posted_exchange.deadline = clock_now() + civetweb_request_timeout(connection->civetweb);
-    eventfd_write(connection->posted_exchange.wake, 1);
+    call_worker(&connection->posted_exchange);
     leave(connection);
     return 0;
 }
@@ -467,7 +608,7 @@ int32_t ah_exchange_abandon(ah_connection *handle, uint64_t number)
         exchange->answered = true;
         exchange->status = 500;
         civetweb_close_after_answer(connection->civetweb);
-        eventfd_write(exchange->wake, 1);
+        call_worker(exchange);
     }
     leave(connection);
     return 0;

@@ -1,4 +1,4 @@
-/* An HTTP request and its answer, for a program that does not wait: posted_exchange.c says how. */
+/* HTTP requests and their answers, for a program that does not wait: posted_exchange.c says how. */
 #ifndef AH_POSTED_EXCHANGE_H
 #define AH_POSTED_EXCHANGE_H
 
@@ -8,8 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The exchange of a connection: there is one at a time, between the worker's arrival in
- * ah_post_exchange and its return. */
+#include "alusus_http/alusus_http.h"
+
+struct connection;
+struct loop;
+
+/* The exchange of a connection: there is one at a time. Between the worker's arrival in ah_post_exchange and
+ * its return one may follow the other. */
 struct posted_exchange {
     pthread_mutex_t mutex; /* guards all below, and CivetWeb's connection while `open` */
     uint64_t number;       /* of the latest one, from 1: a late call for an older one is refused */
@@ -23,8 +28,15 @@ struct posted_exchange {
     bool busy;             /* the worker uses CivetWeb's connection without the mutex: nobody else does */
     bool lost;             /* the client takes no more */
     bool lingers;          /* the worker sees by the socket when it is needed again; see posted_exchange.c */
+    bool lent;             /* the loop has the connection, and the worker waits; set and reset by the worker alone */
+    bool called;           /* the worker is wanted: nobody else does anything more with what was lent */
+    const char *refusal;   /* why the worker is to refuse the latest request, with `status`; or null */
+    struct loop *loop;     /* that it was lent to, and will be; null: it has not been */
     int wake;              /* what it polls beside the socket; -1 before the first exchange */
-    char local_address[INET6_ADDRSTRLEN]; /* that the client has connected to; empty for a unix socket */
+    /* The client's address and port, and those that it has connected to, as texts with a NUL behind each; the
+     * address of a unix socket is empty. */
+    char addresses[sizeof((ah_request_info *)0)->remote_addr + INET6_ADDRSTRLEN + 2 * sizeof "65535"];
+    size_t addresses_size;
 
     /* What the socket did not take, for the worker to write. */
     char *unsent;
@@ -34,5 +46,12 @@ struct posted_exchange {
 
 void posted_exchange_init(struct posted_exchange *exchange);
 void posted_exchange_free(struct posted_exchange *exchange);
+
+/* The loop's handler: `events` have happened to the socket of a connection that may be lent to it. */
+void posted_exchange_ready(ah_connection *handle, uint32_t events);
+
+/* Leave it to the worker to refuse a request that has come on a lent connection, for the client may make who
+ * answers wait. False: this is the worker. `reason` lives for ever. */
+bool posted_exchange_refuse(struct connection *connection, int status, const char *reason);
 
 #endif

@@ -14,8 +14,10 @@
 #include "errors.h"
 #include "events.h"
 #include "handles.h"
+#include "log_listener.h"
 #include "options.h"
 #include "runtime.h"
+#include "unix_sockets.h"
 #include "web_socket/routes.h"
 
 static _Thread_local struct server *current;
@@ -41,7 +43,7 @@ struct server *server_enter(struct server *server)
 /* A server that a callback wants stopped, which begins when the callback has returned: what it still
  * has to say reaches its client. */
 struct stop_order {
-    struct server *server; /* null when somebody else was first */
+    struct server *server; /* null when there is nothing to do */
     void (*stop)(struct server *server);
     sem_t given;
     struct stop_order *next;
@@ -85,7 +87,10 @@ static void set_start_error(const char *log, const struct options *options, cons
 
     if (ports == NULL)
         ports = "8080";
-    if (error->code != MG_ERROR_DATA_CODE_INIT_PORTS_FAILED)
+    if (error->code == MG_ERROR_DATA_CODE_INIT_TLS_FAILED)
+        error_set(AH_ERROR_SYSTEM, "%s: %s; give a PEM file with the private key, without a passphrase, its certificate "
+                                   "and the chain", error->text, log);
+    else if (error->code != MG_ERROR_DATA_CODE_INIT_PORTS_FAILED)
         error_set(AH_ERROR_SYSTEM, "%s%s%s", error->text, log[0] != '\0' ? ": " : "", log);
     else if (strstr(log, strerror(EADDRINUSE)) != NULL)
         error_set(AH_ERROR_ADDRESS_IN_USE, "port \"%s\" is in use: %s; stop the program that listens there or choose "
@@ -94,12 +99,14 @@ static void set_start_error(const char *log, const struct options *options, cons
         error_set(AH_ERROR_ACCESS_DENIED, "port \"%s\" is not allowed: %s; ports below 1024 need the right to bind them, "
                                           "choose another one", ports, log);
     else
-        error_set(AH_ERROR_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", ports, log);
+        error_set(AH_ERROR_INVALID_ARGUMENT, "cannot listen on \"%s\": %s; give PORT or ADDRESS:PORT, the "
+                                             "address one of this machine's and the port at most 65535", ports, log);
 }
 
 bool server_init(struct server *server, enum handle_kind kind, void *object)
 {
     pthread_mutex_init(&server->mutex, NULL);
+    atomic_flag_clear(&server->stopped);
     web_sockets_init(&server->web_sockets);
     handlers_init(&server->handlers);
     server->handle = handle_open(kind, object);
@@ -159,7 +166,7 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
     struct server *before;
     struct log_listener log;
     ah_context *handle = NULL;
-    bool started;
+    bool started, ours;
 
     if (!use_library())
         goto done;
@@ -167,12 +174,13 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
     if (server == NULL)
         goto done;
     if (!limits_take(&server->web_sockets.limits, options) || !document_root_take_rules(&server->file_rules, options) ||
-        !options_check(options, brings_certificates(callbacks)) || !defaults_apply(options)) {
+        !options_check(options, brings_certificates(callbacks)) || !defaults_apply(options) ||
+        !unix_sockets_make_room(options_value(options, "listening_ports"))) {
         handle_close(server->handle);
         server_free(server);
         goto done;
     }
-    callbacks_install(&adapters, &server->callbacks);
+    callbacks_install(&adapters, &server->callbacks, options_ask_for_tls(options_value(options, "listening_ports")));
     init.user_data = server;
     init.configuration_options = options->list;
     handle = server->handle;
@@ -187,12 +195,14 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
         set_start_error(log.text, options, &error);
         server->civetweb = NULL; /* CivetWeb has freed it */
     }
+    ours = !started && !atomic_flag_test_and_set(&server->stopped);
     handle_unpin(handle);
-    if (!started) {
-        if (handle_close(handle))
-            server_free(server);
-        handle = NULL;
+    if (ours) {
+        handle_close(handle);
+        server_free(server);
     }
+    if (!started)
+        handle = NULL;
 done:
     options_free(options);
     return handle;
@@ -247,22 +257,22 @@ ah_context *rt_start_server_with_arguments_no_data(ah_request_callback callback,
     return rt_start_server_with_arguments(callback, NULL, opts_count, opts);
 }
 
-/* Stop a server whose handle has ended, and wait for its callbacks. */
+/* Stop a server, and wait for its callbacks. The handle lives as long as its WebSockets: their close callbacks may
+ * still write to groups. */
 static void stop(struct server *server)
 {
-    handle_release(server->handle);
     web_sockets_stop(&server->web_sockets);
+    handle_close(server->handle);
     mg_stop(server->civetweb);
     server_free(server);
 }
 
 static void set_stopped_error(void)
 {
-    error_set(AH_ERROR_INVALID_HANDLE, "this handle is being ended by another thread");
+    error_set(AH_ERROR_INVALID_HANDLE, "this handle is being ended already");
 }
 
-/* The thread that stops a server for a callback. It is there before the handle ends, for nobody could
- * stop a server without a handle. */
+/* The thread that stops a server for a callback. It is there before anybody is told that the server is stopped. */
 static void *stop_apart(void *argument)
 {
     struct stop_order *order = argument;
@@ -277,7 +287,7 @@ static void *stop_apart(void *argument)
     return NULL;
 }
 
-static void stop_after_callback(struct server *server, const void *handle, void (*stop)(struct server *server))
+static void stop_after_callback(struct server *server, void (*stop)(struct server *server))
 {
     struct stop_order *order = calloc(1, sizeof *order);
     pthread_t thread;
@@ -293,7 +303,7 @@ static void stop_after_callback(struct server *server, const void *handle, void 
         error_set(AH_ERROR_SYSTEM, "the thread that stops the server could not be started: %s", strerror(error));
         sem_destroy(&order->given);
         free(order);
-    } else if (handle_end(handle)) {
+    } else if (!atomic_flag_test_and_set(&server->stopped)) {
         order->stop = stop;
         order->server = server;
         order->next = orders;
@@ -304,24 +314,28 @@ static void stop_after_callback(struct server *server, const void *handle, void 
     }
 }
 
-void server_end(struct server *server, const void *handle, void (*stop)(struct server *server))
+void server_end(struct server *server, void (*stop)(struct server *server))
 {
-    if (server_is_in_callback())
-        stop_after_callback(server, handle, stop);
-    else if (handle_end(handle))
+    const void *handle = server->handle;
+
+    if (server_is_in_callback()) {
+        stop_after_callback(server, stop);
+        handle_unpin(handle);
+    } else if (!atomic_flag_test_and_set(&server->stopped)) {
+        handle_unpin(handle);
         stop(server);
-    else
+    } else {
+        handle_unpin(handle);
         set_stopped_error();
+    }
 }
 
 void rt_stop_server(ah_context *context)
 {
     struct server *server = handle_pin(HANDLE_CONTEXT, context);
 
-    if (server == NULL)
-        return;
-    handle_unpin(context); /* from here on it may be gone */
-    server_end(server, context, stop);
+    if (server != NULL)
+        server_end(server, stop);
 }
 
 void *rt_get_user_data(struct server *server)

@@ -1,8 +1,10 @@
-/* A running server: CivetWeb's context with the callbacks and handlers of its user. */
+/* A running server: CivetWeb's context with the callbacks and handlers of its user. A client is one that listens
+ * nowhere (client/client.h). */
 #ifndef AH_SERVER_H
 #define AH_SERVER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "alusus_http/alusus_http.h"
@@ -17,6 +19,7 @@ struct web_socket_route;
 
 struct server {
     void *handle; /* an ah_context, or the ah_client of the client that this is a part of */
+    atomic_flag stopped; /* somebody stops it: the one who has set this, and nobody else, frees it */
     struct mg_context *civetweb; /* set by the starting thread in initContext, before there is any other */
     ah_callbacks callbacks;
     void *user_data;
@@ -25,7 +28,7 @@ struct server {
     struct web_sockets web_sockets;
     struct handlers handlers;
 
-    pthread_mutex_t mutex; /* guards `routes` */
+    pthread_mutex_t mutex; /* guards `routes`, and what a client adds to this */
     /* Every registration of the server's life, newest first: a connection goes on with the callbacks
      * it was opened with, so none is freed before the server is. */
     struct web_socket_route *routes;
@@ -38,9 +41,9 @@ struct server {
 bool server_init(struct server *server, enum handle_kind kind, void *object);
 void server_destroy(struct server *server);
 
-/* What stopServer does, and stopClient: end the handle and call `stop`, now or, in a callback, when that
- * has returned. The caller has found `server` by the handle, and does not use it again. */
-void server_end(struct server *server, const void *handle, void (*stop)(struct server *server));
+/* What stopServer does, and stopClient: call `stop`, now or, in a callback, when that has returned. Once only; `stop`
+ * ends the handle. The caller has pinned the handle, which is unpinned here, and does not use `server` again. */
+void server_end(struct server *server, void (*stop)(struct server *server));
 
 /* The server whose callback the calling thread is in; NULL outside of callbacks. */
 struct server *server_current(void);

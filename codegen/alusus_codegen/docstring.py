@@ -95,7 +95,7 @@ def _summary(text: str, width: int) -> tuple[str, str]:
     """The line of the opening quotes, and what of the first paragraph comes below it."""
     if len(text) <= width - len('r"""'):
         return text, ""
-    for mark in (". ", "; ", ", "):
+    for mark in (". ", "; "):
         head, found, rest = text.partition(mark)
         if found and len(head) < width - len('r"""'):
             return f"{head}.", rest[:1].upper() + rest[1:]

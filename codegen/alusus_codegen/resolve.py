@@ -6,6 +6,7 @@ together; whoever holds an `Api` need not doubt it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -247,6 +248,13 @@ class _Resolver:
             else:
                 words[item.word] = item.text
         body = section.text.strip()
+        for text in (body, *members.values(), *words.values()):
+            if _has_broken_span(text):
+                self.error(
+                    section.span,
+                    f"a code span of {section.title} goes over the end of a line",
+                    "expected both of its backticks on one line",
+                )
         if declarations and not body:
             self.error(section.span, f"{section.title} is not documented", "expected text")
         for name in wanted:
@@ -634,6 +642,14 @@ def _callback_type(syntax: TypeSyntax | None) -> FunctionType | None:
         target = syntax.arguments[0]
         return target if isinstance(target, FunctionType) else None
     return None
+
+
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def _has_broken_span(text: str) -> bool:
+    """Whether a code span has its ends on two lines, where no emitter would take it for one."""
+    return any(line.count("`") % 2 for line in _FENCED.sub("", text).splitlines())
 
 
 def _align(offset: int, alignment: int) -> int:

@@ -133,6 +133,12 @@ def edit_spec(sample: Path) -> EditSpec:
         ("- `names`: what", "- `name`: what", "name is documented, but no declaration"),
         ("- Returns: the name, or null.\n", "", "the result of findName is not documented"),
         ("Finds the first of some names.\n", "", "findName is not documented"),
+        (
+            "Finds the first of some",
+            "Finds `the\nfirst` of some",
+            "a code span of findName goes over",
+        ),
+        ("what to look for", "what `to look\n  for`", "a code span of findName goes over"),
         ("### findName", "### findNames", "no section of the English spec is called"),
         ("def LIMIT: 64;", "LIMIT = 64;", "declares nothing"),
     ],

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from tests.support import Program, built, free_port, running
+from tests.support import Program, built, free_port, one_of_each, running
 
 
 class Servers(Protocol):
@@ -31,22 +30,9 @@ def echo_server(ports: str = "", /, **options: str | int) -> AbstractContextMana
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """Start servers by their options, one of each for all tests that do not stop it.
-
-    They stop together, for each takes its time; each must end well.
-    """
-    stacks: dict[tuple[tuple[str, str | int], ...], tuple[ExitStack, Program]] = {}
-
-    def get(**options: str | int) -> Program:
-        key = tuple(sorted(options.items()))
-        if key not in stacks:
-            stack = ExitStack()
-            stacks[key] = stack, stack.enter_context(echo_server(**options))
-        return stacks[key][1]
-
-    yield get
-    with ThreadPoolExecutor(len(stacks) or 1) as pool:
-        list(pool.map(lambda entry: entry[0].close(), stacks.values()))
+    """Start servers by their options, one of each for all tests that do not stop it."""
+    with one_of_each(echo_server) as get:
+        yield get
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from tests.support import REPLY
@@ -134,12 +133,7 @@ class Peer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.socket.close()
 
     @classmethod
@@ -229,13 +223,6 @@ class Peer:
         """Receive the end of the stream: neither another byte nor a reset."""
         assert self.unread == b""
         assert self.socket.recv(1) == b""
-
-    def receive_all(self) -> bytes:
-        """Receive what comes until the end of the stream, which must not be a reset."""
-        while part := self.socket.recv(1 << 20):
-            self.unread += part
-        received, self.unread = self.unread, b""
-        return received
 
     def expect_close(self, code: int | None) -> bytes:
         """Receive a Close frame with this code, and the end of the stream; return the reason."""

@@ -89,11 +89,13 @@ def deflating(port: int, *parameters: str) -> Deflating:
     return peer
 
 
+WORDS = " ".join(map(str, random.Random(0).choices(range(3000), k=LIMIT))).encode()
+
+
 def words(size: int, seed: int = 0) -> bytes:
-    """Return text that can be compressed, but not to nothing."""
-    chance = random.Random(seed)
-    text = " ".join(f"{chance.randrange(3000)}" for _ in range(size // 3 + 1))
-    return text.encode()[:size]
+    """Return text that can be compressed, but not to nothing; another seed gives other text."""
+    start = seed * 65537 % LIMIT  # farther apart than a window of deflate reaches
+    return WORDS[start : start + size]
 
 
 SIZES = [0, 1, 2, 125, 126, 127, 255, 256, 257, 4096, 65535, 65536, 65537, 200_000, LIMIT]

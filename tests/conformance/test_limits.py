@@ -211,6 +211,20 @@ def test_messages_have_the_time_that_their_pace_gives_them(servers: Servers) -> 
         peer.close()
 
 
+def test_a_message_is_not_charged_for_the_time_of_a_callback(servers: Servers) -> None:
+    """A ping between its fragments has a callback, which takes its time."""
+    server = servers(websocket_message_timeout_ms=400)
+    with Peer.open(server.port, "/do") as peer:
+        peer.send(frame(TEXT, "a", fin=False))
+        time.sleep(0.1)
+        peer.send(frame(PING, "nap 800"))
+        peer.expect((PONG, "nap 800"), (TEXT, "awake"))
+        time.sleep(0.1)
+        peer.send(frame(CONTINUATION, "b"))
+        peer.expect((TEXT, "ab"))
+        peer.close()
+
+
 @pytest.mark.parametrize(
     "begin",
     [

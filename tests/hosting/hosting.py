@@ -1,9 +1,8 @@
-"""Hosts of applications inside the test's own process, and a client that sees every byte."""
+"""Hosts of applications inside the test's own process."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,83 +12,20 @@ from typing import Any
 import pytest
 
 from alusus_http import asgi, wsgi
+from tests import http_client
+from tests.http_client import Response
 from tests.support import REPLY, free_port
 
-# Every response ends by its framing: a server that leaves the client waiting fails by this.
-PATIENCE = 5.0
 
+class Client(http_client.Client):
+    """The same, in the words of these tests."""
 
-@dataclass
-class Response:
-    """One response as it came, its framing taken off."""
-
-    status: int
-    reason: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    parts: list[bytes]  # the chunks of a chunked body
-
-    def header(self, name: str) -> str | None:
-        values = [value for n, value in self.headers if n.lower() == name]
-        assert len(values) < 2, f"{name} came {len(values)} times"
-        return values[0] if values else None
-
-
-class Client:
-    """A connection that speaks HTTP/1.1 by hand."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, request: bytes | str) -> None:
-        self.socket.sendall(request.encode() if isinstance(request, str) else request)
-
-    def receive(self, method: str = "GET") -> Response:
-        """Read one response, to the end that its framing gives it."""
-        _, status, reason = self._line().split(" ", 2)
-        headers = []
-        while line := self._line():
-            name, _, value = line.partition(": ")
-            headers.append((name, value))
-        response = Response(int(status), reason, headers, b"", [])
-        if method == "HEAD" or response.status in (204, 304) or response.status < 200:
-            return response
-        if response.header("transfer-encoding") == "chunked":
-            assert response.header("content-length") is None
-            while size := int(self._line(), 16):
-                response.parts.append(self._exactly(size))
-                assert self._line() == ""
-            assert self._line() == ""
-            response.body = b"".join(response.parts)
-        elif (length := response.header("content-length")) is not None:
-            response.body = self._exactly(int(length))
-        else:
-            assert response.header("connection") == "close"
-            response.body = self.file.read()
-        return response
+    def get(self, target: str = "/", *headers: str, method: str = "GET") -> Response:
+        return self.ask(target, method, *headers)
 
     def is_closed(self) -> bool:
         """Wait for the server to end the connection; nothing may come before."""
         return self.file.read() == b""
-
-    def get(self, target: str = "/", *headers: str, method: str = "GET") -> Response:
-        self.send("\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *headers, "", ""]))
-        return self.receive(method)
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
-
-    def _line(self) -> str:
-        line = self.file.readline()
-        assert line.endswith(b"\r\n"), f"the response breaks off: {line!r}"
-        return line[:-2].decode("latin-1")
-
-    def _exactly(self, size: int) -> bytes:
-        data = self.file.read(size)
-        assert len(data) == size, "the body breaks off"
-        return data
 
 
 @dataclass
@@ -98,13 +34,8 @@ class Served:
 
     port: int
 
-    @contextmanager
-    def client(self) -> Iterator[Client]:
-        client = Client(self.port)
-        try:
-            yield client
-        finally:
-            client.close()
+    def client(self) -> Client:
+        return Client(self.port)
 
     def get(self, target: str = "/", *headers: str, method: str = "GET") -> Response:
         with self.client() as client:

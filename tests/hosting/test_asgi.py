@@ -315,6 +315,18 @@ async def unknown(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.nonsense"})
 
 
+START = {"type": "http.response.start", "status": 200}
+
+
+def sends(*messages: Any) -> asgi.Application:
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    return application
+
+
 @pytest.mark.parametrize(
     ("application", "message"),
     [
@@ -324,6 +336,22 @@ async def unknown(scope: Any, receive: Any, send: Any) -> None:
         (forgets_to_start, "before http.response.start"),
         (injects, "line break"),
         (unknown, "http.response.nonsense"),
+        (sends("x"), "send takes a dict whose 'type'"),
+        (sends({"status": 200}), "send takes a dict whose 'type'"),
+        (sends({**START, "status": "200"}), "as an int, such as 200, and not as '200'"),
+        (sends({"type": START["type"]}), "as an int, such as 200, and not as None"),
+        (sends({**START, "status": 20}), "20 is no status"),
+        (sends({**START, "headers": [(b"a", b"b"), ("a", b"b")]}), "and not as ('a', b'b')"),
+        (sends({**START, "headers": [(b"a", "b")]}), "pairs of bytes, such as"),
+        (sends({**START, "headers": [(b"connection", 5)]}), "pairs of bytes, such as"),
+        (sends({**START, "headers": {"content-type": "text/plain"}}), "not as 'content-type'"),
+        (sends({**START, "headers": None}), "and not as None"),
+        (sends(START, {"type": "http.response.body", "body": "text"}), "not as str"),
+        (
+            sends(START, {"type": "http.response.body", "body": "x", "more_body": True}),
+            "not as str",
+        ),
+        (sends(START, {"type": "http.response.body", "body": None}), "not as NoneType"),
     ],
 )
 def test_a_failing_application_gets_500(

@@ -128,6 +128,55 @@ def test_what_cannot_be_accepted_is_an_error_of_the_application(
     assert "InvalidArgumentError" in logged(caplog)
 
 
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ("x", "send takes a dict whose 'type'"),
+        ({"type": "websocket.send", "text": 5}, "a str as 'text' or bytes as 'bytes', and not 5"),
+        ({"type": "websocket.send", "text": b"x"}, "and not b'x'"),
+        ({"type": "websocket.send", "bytes": "x"}, "and not 'x'"),
+        ({"type": "websocket.send"}, "and not None"),
+        (
+            {"type": "websocket.close", "code": "1000"},
+            "code: expected an int, such as 1000, got str",
+        ),
+        ({"type": "websocket.close", "reason": 5}, "reason: expected a str, got int"),
+    ],
+)
+def test_what_cannot_be_sent_is_an_error_that_says_what_can(
+    served: Served, sent: Any, error: str
+) -> None:
+    raised: queue.Queue[str] = queue.Queue()
+
+    @page
+    async def sends(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        try:
+            await send(sent)
+        except TypeError as wrong:
+            raised.put(str(wrong))
+            await send({"type": "websocket.close"})
+
+    with client(served, "/sends") as connection, pytest.raises(ConnectionClosed) as closed:
+        connection.recv(REPLY)
+    assert error in raised.get(timeout=REPLY)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1000
+
+
+@pytest.mark.parametrize("headers", [[("a", "b")], {"a": "b"}, None])
+def test_headers_that_are_none_are_an_error_that_says_what_are(
+    served: Served, headers: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @page
+    async def accepts_wrongly(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept", "headers": headers})
+
+    with pytest.raises(InvalidStatus), client(served, "/accepts_wrongly"):
+        pass
+    assert "headers are given as pairs of bytes" in logged(caplog)
+
+
 def test_refusing(served: Served) -> None:
     @page
     async def refuses(scope: Any, receive: Any, send: Any) -> None:

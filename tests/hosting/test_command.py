@@ -60,6 +60,16 @@ async def refuses(scope, receive, send):
 number = 7
 """
 
+SERVER = """
+import alusus_http
+
+server = alusus_http.Server(0)
+
+@server.route("/")
+def page(request):
+    return "page"
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -67,6 +77,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "served.py").write_text(APPLICATIONS, encoding="utf-8")
     (folder / "broken.py").write_text("import nowhere_to_be_found\n", encoding="utf-8")
     (folder / "wrong.py").write_text("1 +\n", encoding="utf-8")
+    (folder / "own.py").write_text(SERVER, encoding="utf-8")
+    (folder / "serves.py").write_text(f"{SERVER}\nserver.serve_forever()\n", encoding="utf-8")
+    (folder / "starts.py").write_text(
+        f"{SERVER}\nimport asyncio\nasyncio.run(server.serve())\n", encoding="utf-8"
+    )
     return folder
 
 
@@ -95,6 +110,18 @@ def test_the_interface_is_found(folder: Path, target: str, body: str) -> None:
     with serving(folder, target) as program:
         assert get(program.port)[1].startswith(body)
         assert f"Listening at http://127.0.0.1:{program.port}\n" in program.output
+
+
+@pytest.mark.parametrize("target", ["served:app", "served:application"])
+def test_a_port_that_is_free_is_found_and_named(folder: Path, target: str) -> None:
+    line = command(target, "--app-dir", folder, "--port", "0")
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            named = next(each for each in process.stdout if each.startswith("Listening at "))
+            assert httpx.get(named.removeprefix("Listening at ").rstrip()).status_code == 200
+        finally:
+            process.terminate()
 
 
 def test_options(folder: Path) -> None:
@@ -126,9 +153,8 @@ def test_tls_with_the_key_apart(folder: Path, certificate: Path) -> None:
 @pytest.mark.parametrize("target", ["served:app", "served:application"])
 def test_a_unix_socket(folder: Path, tmp_path: Path, target: str) -> None:
     path = tmp_path / "socket"
-    process = subprocess.Popen(
-        command(target, "--app-dir", folder, "--unix", path), stdout=subprocess.PIPE
-    )
+    arguments: list[str | Path] = ["--app-dir", folder, "--unix", path, "--access-log", "json"]
+    process = subprocess.Popen(command(target, *arguments), stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         while b"Listening" not in (line := process.stdout.readline()):
@@ -136,26 +162,30 @@ def test_a_unix_socket(folder: Path, tmp_path: Path, target: str) -> None:
         assert line == f"Listening at unix:{path}\n".encode()
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
             assert client.get("http://localhost/").status_code == 200
+        while not (line := process.stdout.readline()).startswith(b"{"):
+            assert line
+        assert json.loads(line)["client"] == "unix:"
     finally:
         process.terminate()
         process.communicate(timeout=STOP)
     assert process.returncode == 0
+    assert not path.exists()
 
 
 def test_the_access_log_in_common_format(folder: Path) -> None:
     with serving(folder, "served:application", "--access-log") as program:
-        get(program.port, "/a%20b?c=d", 'User-Agent: "x" [y]')
-        line = r'^127\.0\.0\.1 - - \[.*\] "GET /a%20b\?c=d HTTP/1\.1" 200 \d+$'
-        eventually(line, program)
+        size = len(get(program.port, "/a%20b?c=d", 'User-Agent: "x" [y]')[1])
+        line = r'^127\.0\.0\.1 - - \[.*\] "GET /a%20b\?c=d HTTP/1\.1" 200 '
+        eventually(f"{line}{size}$", program)
 
 
 def test_the_access_log_as_json(folder: Path) -> None:
     with serving(folder, "served:app", "--access-log", "json") as program:
-        get(program.port, "/a?b", 'User-Agent: "x" é', "Referer: http://r/")
+        size = len(get(program.port, "/a?b", 'User-Agent: "x" é', "Referer: http://r/")[1])
         line = eventually("^{.*}$", program).splitlines()[-1]
     entry = json.loads(line)
     assert entry.pop("time")[10] == "T"
-    assert entry.pop("bytes") > 0
+    assert entry.pop("bytes") == size
     assert entry == {
         "client": "127.0.0.1",
         "method": "GET",
@@ -179,6 +209,16 @@ def test_the_access_log_as_json(folder: Path) -> None:
         (["served:refuses"], "there is no database"),
         (["served", "--certificate", "/nowhere"], "/nowhere"),
         (["served", "--option", "nonsense=1"], 'there is no option "nonsense"'),
+        (["served:fails"], "is no application: it takes neither .*; .* give --factory"),
+        (["served.py"], '"served.py" is no name of a module; say main:app'),
+        (["./served:app"], '"./served" is no name of a module; say main:app'),
+        ([":app"], '"" is no name of a module; say main:app'),
+        (["served", "--unix", "socket"], "leave out --port"),
+        (["served", "--key", "key.pem"], "give --certificate, too"),
+        (
+            ["served", "--certificate", "/dev/null", "--key", "/nowhere"],
+            "/nowhere .*; give the path",
+        ),
     ],
 )
 def test_errors(folder: Path, arguments: list[str], message: str) -> None:
@@ -192,6 +232,62 @@ def test_errors(folder: Path, arguments: list[str], message: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("alusus-http: ")
     assert re.search(message, done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--port", "65536"), ("--port", "-1"), ("--port", "http"), ("--workers", "0")],
+)
+def test_numbers_are_checked_before_the_application_starts(
+    folder: Path, option: str, value: str
+) -> None:
+    done = subprocess.run(
+        command("served", "--app-dir", folder, f"{option}={value}"),
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"argument {option}: {value!r} is no" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--port", "8000"], "leave out --port and say it where"),
+        (["--host", "0.0.0.0", "--workers=3"], "--host, --workers"),
+        (["--access-log", "--root-path", ""], "--root-path, --access-log"),
+        (["--option", "request_timeout_ms=1", "--loop", "uvloop"], "--loop, --option"),
+        (["--certificate", "c.pem", "--key", "k.pem"], "--certificate, --key"),
+        (["--unix", "socket", "--interface", "asgi"], "--interface, --unix"),
+    ],
+)
+def test_a_server_has_its_own_options(folder: Path, arguments: list[str], named: str) -> None:
+    done = subprocess.run(
+        command("own", "--app-dir", folder, *arguments),
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("alusus-http: own is a Server, which has its own options: ")
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize("name", ["serves", "starts"])
+def test_a_module_that_serves_when_it_is_imported(folder: Path, name: str) -> None:
+    done = subprocess.run(
+        command(name, "--app-dir", folder),
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"alusus-http: the module {name} serves while it is imported")
+    assert 'if __name__ == "__main__":' in done.stderr
 
 
 @pytest.mark.parametrize("target", ["served:app", "served:application"])
@@ -217,14 +313,49 @@ def test_the_second_signal_ends_at_once(folder: Path, target: str) -> None:
     try:
         while "Listening" not in process.stdout.readline():
             pass
+        assert "Press Ctrl-C" in process.stdout.readline()
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert "Press Ctrl-C" in process.stdout.readline()
             assert "slow begins" in process.stdout.readline()
             process.send_signal(signal.SIGTERM)
             assert "Stopping" in process.stdout.readline()
             process.send_signal(signal.SIGTERM)
             assert process.wait(5) == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# The system interrupts the wait of no main thread that blocks the signal, as it does not when the
+# signal comes just before the wait.
+MASKED = """
+import signal, threading, time
+from alusus_http import Server
+
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+server = Server({port})
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b""]
+"""
+
+
+@pytest.mark.parametrize("target", ["masked:application", "masked:server"])
+def test_a_signal_that_does_not_end_the_wait_is_heeded(tmp_path: Path, target: str) -> None:
+    port = free_port()
+    (tmp_path / "masked.py").write_text(MASKED.format(port=port))
+    options = ["--port", str(port)] if "application" in target else []
+    line = command(target, "--app-dir", tmp_path, *options)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    try:
+        while f" at http://127.0.0.1:{port}" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(0.3)  # the main thread waits by then
+        process.terminate()
+        assert process.wait(STOP) == 0
     finally:
         process.kill()
         process.communicate()
@@ -270,6 +401,17 @@ def test_where(tmp_path: Path) -> None:
     package = tmp_path / f"Alusus/Http@{alusus_http.__version__}"
     package.mkdir(parents=True)
     assert _told("where", APM_DIR=str(tmp_path))["Alusus"] == str(package)
+
+
+def test_where_for_a_c_compiler(tmp_path: Path) -> None:
+    program = tmp_path / "program.c"
+    program.write_text(
+        "#include <alusus_http/alusus_http.h>\n"
+        "int main(void) { return ah_get_library_info() == 0; }\n"
+    )
+    where = f"{sys.executable} -m alusus_http where --cflags --libs"
+    command = f"cc {program} $({where}) -o {tmp_path}/program && {tmp_path}/program"
+    subprocess.run(["sh", "-c", command], check=True, timeout=REPLY)
 
 
 def test_info() -> None:

@@ -10,7 +10,8 @@ from wsgiref.validate import validator
 
 import pytest
 
-from tests.hosting.hosting import Response, Served, logged, wsgi_served
+from tests.hosting.hosting import Served, logged, wsgi_served
+from tests.http_client import Response
 from tests.support import REPLY
 
 Environ = dict[str, Any]
@@ -346,9 +347,9 @@ def test_exc_info_raises_what_comes_too_late(
     assert "too late" in logged(caplog)
 
 
-def failing(start: list[tuple[str, str]], body: list[bytes]) -> Page:
-    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        start_response("200 OK", start)
+def failing(start: Any, body: Any, status: Any = "200 OK") -> Page:
+    def application(environ: Environ, start_response: Any) -> Any:
+        start_response(status, start)
         return body
 
     return application
@@ -359,6 +360,19 @@ def failing(start: list[tuple[str, str]], body: list[bytes]) -> Page:
     [
         (lambda environ, start_response: 1 // 0, "division"),
         (lambda environ, start_response: [b"x"], "has not called start_response"),
+        (failing([], None), "has returned None: return a list of bytes"),
+        (failing([], 5), "has returned 5: return a list of bytes"),
+        (failing([], ["text"]), "of the type str: return a list of bytes"),
+        (failing([], [b"x", None]), "of the type NoneType: return a list of bytes"),
+        (failing([], iter(["text"])), "of the type str: return a list of bytes"),
+        (failing([], "text"), "of the type str: return a list of bytes"),
+        (failing([], b"text"), "of the type int: return a list of bytes"),
+        (failing([], [b"x"], status=200), "such as '200 OK', and not as 200"),
+        (failing([], [b"x"], status="OK"), "as in '200 OK', and 'OK' does not"),
+        (failing([(b"X", "a")], [b"x"]), "pairs of str"),
+        (failing([("X", 5)], [b"x"]), "and not as ('X', 5)"),
+        (failing({"Content-Type": "text/plain"}, [b"x"]), "and not as 'Content-Type'"),
+        (failing(None, [b"x"]), "and not as None"),
         (failing([("X", "a\r\nInjected: 1")], [b""]), "line break"),
         (failing([("X\n", "a")], [b""]), "no name of a header"),
         (failing([("Content-Length", "x")], [b""]), "no number"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -49,11 +50,82 @@ def test_ipv6() -> None:
         assert client.recv(REPLY) == "over IPv6"
 
 
-def test_a_unix_socket(tmp_path: Path) -> None:
-    plain, path = free_port(), tmp_path / "server.sock"
+@pytest.mark.parametrize("name", ["server.sock", "app1socket", "80s"])
+def test_a_unix_socket(tmp_path: Path, name: str) -> None:
+    plain, path = free_port(), tmp_path / name
     with (
         listening(plain, f"127.0.0.1:{plain},x{path}"),
         unix_connect(str(path), "ws://localhost/echo") as client,
     ):
         client.send("over a file")
         assert client.recv(REPLY) == "over a file"
+    assert not path.exists()
+
+
+def ask_at(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(REPLY)
+        client.connect(str(path))
+        client.sendall(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+        return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+def test_the_unix_socket_of_a_killed_server_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "server.sock"
+    command: list[str | Path] = [built("tests/native/listening"), f"127.0.0.1:0, x{path} "]
+    for _ in range(2):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"serving\n"
+            assert ask_at(path).endswith(b"remoteAddr=unix:")
+            server.kill()
+        assert path.is_socket()
+
+
+def refusal(ports: str) -> str:
+    done = subprocess.run(
+        [built("tests/native/listening"), ports],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_unix_socket_in_use_is_left_alone(tmp_path: Path) -> None:
+    plain, path = free_port(), tmp_path / "server.sock"
+    with listening(plain, f"127.0.0.1:{plain},x{path}"):
+        said = refusal(f"x{path}")
+        assert f'the Unix socket "{path}" is in use; stop the program' in said
+        assert ask_at(path).startswith(b"HTTP/1.1 200")
+
+
+def test_what_is_no_unix_socket_is_left_alone(tmp_path: Path) -> None:
+    file, link, folder = (tmp_path / name for name in ("file", "link", "folder"))
+    file.write_text("precious")
+    link.symlink_to(file)
+    folder.mkdir()
+    for path in (file, link, folder):
+        assert f'"{path}" is there already and is no Unix socket; give another' in refusal(
+            f"x{path}"
+        )
+    assert file.read_text() == "precious"
+    assert link.is_symlink() and folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "/nowhere/server.sock",
+            'can be made in "/nowhere": No such file or directory; give a path',
+        ),
+        ("/" + "s" * 200, "the path of a Unix socket has 201 bytes; give one with 1 to 107"),
+        ("", "the path of a Unix socket has 0 bytes"),
+    ],
+)
+def test_unix_sockets_that_cannot_be(path: str, message: str) -> None:
+    assert message in refusal(f"x{path}")

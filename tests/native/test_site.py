@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from tests.support import REPLY, Program, exchange
+from tests.support import REPLY, curl, exchange
 
 from .conftest import Serve
-
-
-def curl(server: Program, path: str, *arguments: str | Path) -> str:
-    command = [
-        "curl",
-        "--silent",
-        "--show-error",
-        "--max-time",
-        "20",
-        "--write-out",
-        "|%{http_code}",
-    ]
-    return subprocess.run(
-        [*command, *arguments, f"http://{server.address}{path}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
 
 
 def test_many_answers_on_one_connection(shared: Serve) -> None:
@@ -53,25 +34,25 @@ def test_many_answers_on_one_connection(shared: Serve) -> None:
 
 def test_a_redirection(shared: Serve) -> None:
     assert (
-        curl(shared("site"), "/moved?to=a/b%20c%0D%0A", "-L") == "[to|-|-]a/b c\n|200"
+        curl(shared("site").port, "/moved?to=a/b%20c%0D%0A", "-L") == "[to|-|-]a/b c\n|200"
     )  # text mode made one of two
 
 
 def test_a_form_of_curl(shared: Serve, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("from a file")
-    answer = curl(shared("site"), "/form", "-F", "text=سلام", "-F", f"f=@{tmp_path}/a.txt")
+    answer = curl(shared("site").port, "/form", "-F", "text=سلام", "-F", f"f=@{tmp_path}/a.txt")
     assert answer == "[text|-|-]سلام[f|a.txt|text/plain]from a file|200"
-    answer = curl(shared("site"), "/form", "--data-urlencode", "a=1 & 2", "-d", "b=x%")
+    answer = curl(shared("site").port, "/form", "--data-urlencode", "a=1 & 2", "-d", "b=x%")
     assert answer == "[a|-|-]1 & 2[b|-|-]x%|200"
 
 
 def test_a_file_comes_and_goes(shared: Serve, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("stored " * 10_000)
-    answer = curl(shared("site"), "/store", "-F", f"f=@{tmp_path}/a.txt")
+    answer = curl(shared("site").port, "/store", "-F", f"f=@{tmp_path}/a.txt")
     assert answer == "stored " * 10_000 + "|200"
-    answer = curl(shared("site"), "/store", "-F", f"f=@{tmp_path}/a.txt;filename=passwords")
+    answer = curl(shared("site").port, "/store", "-F", f"f=@{tmp_path}/a.txt;filename=passwords")
     assert answer.endswith("|400")
-    answer = curl(shared("site"), "/store", "-F", f"f=@{tmp_path}/a.txt;filename=.hidden")
+    answer = curl(shared("site").port, "/store", "-F", f"f=@{tmp_path}/a.txt;filename=.hidden")
     assert answer.endswith("|400")
 
 
@@ -97,7 +78,9 @@ def test_malformed_forms(shared: Serve, kind: str, body: bytes) -> None:
 
 def test_passwords(shared: Serve) -> None:
     server = shared("site")
-    assert curl(server, "/private", "--digest", "-u", "amal:secret") == "hello amal|200"
-    answer = curl(server, "/private/x", "--digest", "-u", "amal:secret", "-b", "x=1; greeting=hi")
+    assert curl(server.port, "/private", "--digest", "-u", "amal:secret") == "hello amal|200"
+    answer = curl(
+        server.port, "/private/x", "--digest", "-u", "amal:secret", "-b", "x=1; greeting=hi"
+    )
     assert answer == "hi amal|200"
-    assert curl(server, "/private", "--digest", "-u", "amal:wrong") == "|401"
+    assert curl(server.port, "/private", "--digest", "-u", "amal:wrong") == "|401"

@@ -1,4 +1,5 @@
-/* stopServer from every callback: it returns at once, the handle has ended, and the server stops behind it. */
+/* stopServer from every callback: it returns at once, and the server stops behind it. Its handle is good for as long
+ * as close callbacks may come. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ static void stop_if(enum where where, Context *context)
     CHECK(ah_last_error() == NULL);
     ah_stop_server(context);
     CHECK_HOLDS(ah_last_error(), "ended");
+    CHECK(ah_get_user_data(context) == &exited);
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     CHECK(sem_trywait(&exited) != 0); /* the server waits for this callback */
     ++returned;
@@ -94,6 +96,7 @@ static void on_close(Connection *connection, void *nothing)
     (void)connection;
     (void)nothing;
     stop_if(CLOSE, running);
+    CHECK(ah_write_text_to_group(running, TEXT("all"), TEXT("gone"), 4) == 0);
 }
 
 /* Ask for a page, and for a WebSocket with an echo; whatever of it the server still does. */
@@ -141,7 +144,7 @@ static void stopped_in(enum where where)
         TEXT("websocket_close_timeout_ms"), TEXT("500"),
         NULL,
     };
-    Context *context = ah_start_server(&callbacks, NULL, options);
+    Context *context = ah_start_server(&callbacks, &exited, options);
     CHECK(context == running);
     if (where > INIT_THREAD) {
         ah_set_web_socket_message_handler(context, TEXT("/"), on_connect, on_ready, on_message, on_close, NULL);

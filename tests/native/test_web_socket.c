@@ -226,16 +226,24 @@ static bool receives(struct client *client, char letter)
     return letter == '\b' ? opcode == 8 : opcode == 1 && size == 1 && data[0] == (uint8_t)letter;
 }
 
-static void what_goes_to_a_group_comes_in_order(void)
+/* A server with clients that have all joined the group. */
+static struct served serve_group(WebSocketMessageCallback on_message, struct client members[MEMBERS])
 {
-    struct served served = serve(write_alphabet);
-    struct client members[MEMBERS] = {served.client};
+    struct served served = serve(on_message);
+    members[0] = served.client;
     grouped = served.context;
     for (int i = 0; i < MEMBERS; ++i) {
         CHECK(i == 0 || client_open(&members[i], served.port));
         send_letters(&members[i], "j");
         CHECK(receives(&members[i], 'j'));
     }
+    return served;
+}
+
+static void what_goes_to_a_group_comes_in_order(void)
+{
+    struct client members[MEMBERS];
+    struct served served = serve_group(write_alphabet, members);
     send_letters(&members[0], "ww"); /* at once, and then each for itself */
     send_letters(&members[0], "w");
     for (int i = 0; i < MEMBERS; ++i)
@@ -291,14 +299,8 @@ static Int fill_group(Connection *connection, Int opcode, CharsPtr data, ArchWor
 
 static void a_group_waits_for_nobody(void)
 {
-    struct served served = serve(fill_group);
-    struct client members[MEMBERS] = {served.client};
-    grouped = served.context;
-    for (int i = 0; i < MEMBERS; ++i) {
-        CHECK(i == 0 || client_open(&members[i], served.port));
-        send_letters(&members[i], "j");
-        CHECK(receives(&members[i], 'j'));
-    }
+    struct client members[MEMBERS];
+    struct served served = serve_group(fill_group, members);
     send_letters(&members[0], "f");
     CHECK(comes(&written));
     for (int i = 1; i < MEMBERS; ++i) {

@@ -27,6 +27,10 @@ APT_GET = """#!/bin/sh
 echo "$*" >> "$FAKE_LOG"
 for argument; do case $argument in -oDir::Etc::SourceList=*) list=${argument#*=} ;; esac; done
 grep -q "^Suites: $FAKE_SUITE\\$" "$list" || { echo "E: 404  Not Found" >&2; exit 100; }
+if test "$FAKE_AGE" = old && ! grep -q "^Check-Valid-Until: no\\$" "$list"; then
+  echo "E: Release file for x/InRelease is expired (invalid since 16d)." >&2
+  exit 100
+fi
 case "$*" in *" source "*) touch civetweb_1.16+dfsg-6.dsc ;; esac
 """
 DPKG_SOURCE = """#!/bin/sh
@@ -243,6 +247,24 @@ def test_the_upstream_commit_is_the_last_way(
     assert source == cache / f"civetweb-upstream-{fetch_civetweb.UPSTREAM_COMMIT}"
     assert fetch_civetweb.source_version(source) == (1, 17)
     assert not list(tmp_path.rglob("escaped"))
+
+
+def test_lists_that_are_out_of_date_come_after_the_upstream_commit(
+    cache: Path,
+    debian: Path,
+    tmp_path: Path,
+    make_source: MakeSource,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FAKE_AGE", "old")
+    commit = fetch_civetweb.UPSTREAM_COMMIT + "0" * 32
+    url = upstream_archive(tmp_path / "archive.tar.gz", make_source(minor=17), commit)
+    with monkeypatch.context() as reachable:
+        reachable.setattr(fetch_civetweb, "UPSTREAM_URL", url)
+        source = fetch_civetweb.find_or_fetch()
+    assert source.name == f"civetweb-upstream-{fetch_civetweb.UPSTREAM_COMMIT}"
+    shutil.rmtree(source)
+    assert fetch_civetweb.find_or_fetch() == cache / "civetweb-1.16+dfsg-6"
 
 
 def test_an_archive_of_another_commit_is_refused(

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 from pathlib import Path
 
@@ -77,10 +78,34 @@ def test_pkg_config_finds_the_installed_library(prefix: Path, program: Path, run
     assert run(program / "program", env=environment) == f"{VERSION}\n"
 
 
-def test_pip_installs_into_an_empty_environment(tmp_path: Path, run: Run) -> None:
+SERVED = """\
+import urllib.request
+from alusus_http import Server
+
+server = Server(0)
+server.route("/")(lambda request: "served")
+with server:
+    print(urllib.request.urlopen(server.url).read().decode())
+"""
+
+
+def test_a_wheel_runs_where_there_is_no_compiler(tmp_path: Path, run: Run) -> None:
     python = tmp_path / "environment/bin/python"
     venv.create(tmp_path / "environment", with_pip=True)
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ROOT)
+    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
+    run(sys.executable, *pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT)
+    [wheel] = tmp_path.glob("*.whl")
+    version = sysconfig.get_config_var("py_version_nodot")
+    free_threaded = sysconfig.get_config_var("Py_GIL_DISABLED")
+    tags = f"cp{version}-cp{version}t" if free_threaded else "cp311-abi3"
+    assert wheel.name.startswith(f"alusus_http-{VERSION}-{tags}-")
+
+    environment = {**os.environ, "PATH": str(python.parent)}
+    assert shutil.which("cc", path=environment["PATH"]) is None
+    run(python, *pip, "install", "--only-binary", ":all:", wheel, env=environment)
+    info = run(python.parent / "alusus-http", "info", cwd=tmp_path, env=environment)
+    assert info.startswith(f"alusus_http: {VERSION}\n")
+    assert run(python, "-I", "-c", SERVED, cwd=tmp_path, env=environment) == "served\n"
     program = (
         "import alusus_http, alusus_http.http, pathlib;"
         "from alusus_http._native import ffi, lib;"
@@ -91,7 +116,7 @@ def test_pip_installs_into_an_empty_environment(tmp_path: Path, run: Run) -> Non
         "assert loaded == {str(folder / 'libalusus_http.so')}, loaded;"
         "print(ffi.string(lib.ah_version()).decode())"
     )
-    assert run(python, "-I", "-c", program, cwd=tmp_path) == f"{VERSION}\n"
+    assert run(python, "-I", "-c", program, cwd=tmp_path, env=environment) == f"{VERSION}\n"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from alusus_http import http
 from alusus_http.errors import ConnectionClosedError
-from tests.python.raw import Client
+from tests.http_client import Client
 from tests.python.serving import Server, serving
 from tests.support import REPLY, exchange
 
@@ -89,7 +89,7 @@ def test_a_chunked_body(client: Client, sizes: list[int]) -> None:
     data = [bytes([i % 256]) * size for i, size in enumerate(sizes)]
     for _ in range(2):
         client.send(post("/read", CHUNKED) + b"".join(map(chunk, data)) + b"0\r\n\r\n")
-        assert client.reply().body == b"".join(data)
+        assert client.receive().body == b"".join(data)
 
 
 def test_chunks_with_trailers(client: Client) -> None:
@@ -97,20 +97,20 @@ def test_chunks_with_trailers(client: Client) -> None:
         client.send(
             post("/read", CHUNKED) + b"3\r\nabc\r\n0A\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\n"
         )
-        assert client.reply().body == b"abc0123456789"
+        assert client.receive().body == b"abc0123456789"
 
 
 def test_chunks_with_extensions(client: Client) -> None:
     """They are skipped, and nothing that follows is read (docs/security.md)."""
     client.send(post("/read", CHUNKED) + b"3;name=value\r\nabc\r\n0;last\r\n\r\n")
-    assert client.reply().body == b"abc"
+    assert client.receive().body == b"abc"
 
 
 def test_a_chunked_body_byte_by_byte(client: Client) -> None:
     for byte in post("/read", CHUNKED) + chunk(b"ab") + chunk(b"c") + b"0\r\n\r\n":
         client.send(bytes([byte]))
         time.sleep(0.002)
-    assert client.reply().body == b"abc"
+    assert client.receive().body == b"abc"
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 6", CHUNKED])
@@ -123,14 +123,14 @@ def test_what_has_arrived_is_read_without_waiting_for_the_rest(
     assert PARTS.get(timeout=REPLY) == b"abc"
     client.send(chunk(b"def") + b"0\r\n\r\n" if chunked else b"def")
     assert PARTS.get(timeout=REPLY) == b"def"
-    assert client.reply().body == b"abcdef"
+    assert client.receive().body == b"abcdef"
 
 
 def test_no_body(client: Client) -> None:
     assert client.ask("/read").body == b""
     assert client.ask("/read", "POST", "Content-Length: 0").body == b""
     client.send(post("/read", CHUNKED) + b"0\r\n\r\n")
-    assert client.reply().body == b""
+    assert client.receive().body == b""
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 3000", CHUNKED])
@@ -139,7 +139,7 @@ def test_what_nobody_reads_is_skipped(client: Client, path: str, framing: str) -
     body = b"GET /x HTTP/1.1\r\n\r\n" * 150 + b"x" * 150
     assert len(body) == 3000
     client.send(post(path, framing) + (chunk(body) + b"0\r\n\r\n" if framing == CHUNKED else body))
-    assert client.reply().body in (b"ten", b"unread")
+    assert client.receive().body in (b"ten", b"unread")
     assert client.ask("/read", "POST", body=b"next").body == b"next"
 
 
@@ -148,20 +148,20 @@ def test_as_much_as_a_mebibyte_is_skipped(client: Client, framing: str) -> None:
     body = b"." * 1000000
     client.send(post("/unread", framing))
     client.send(chunk(body) + b"0\r\n\r\n" if framing == CHUNKED else body)
-    assert client.reply().body == b"unread"
+    assert client.receive().body == b"unread"
     assert client.ask("/read", "POST", body=b"next").body == b"next"
 
 
 def test_a_longer_body_ends_the_connection_at_once(client: Client) -> None:
     """A new connection is cheaper than reading on for nobody (RFC 9112, section 9.3)."""
     client.send(post("/unread", "Content-Length: 1048577"))
-    assert client.reply().body == b"unread"
+    assert client.receive().body == b"unread"
     assert client.rest() == b""
 
 
 def test_chunks_without_end_are_not_read_for_ever(client: Client) -> None:
     client.send(post("/unread", CHUNKED))
-    assert client.reply().body == b"unread"
+    assert client.receive().body == b"unread"
     sent, part = 0, chunk(b"." * 65536)
     with pytest.raises(OSError):
         while sent < 1 << 30:
@@ -174,15 +174,15 @@ def test_a_client_that_waits_to_be_told(client: Client, framing: str) -> None:
     chunked = framing == CHUNKED
     for _ in range(2):
         client.send(post("/read", framing, "Expect: 100-Continue"))
-        assert client.reply().status == 100
+        assert client.receive().status == 100
         client.send(chunk(b"12345") + b"0\r\n\r\n" if chunked else b"12345")
-        assert client.reply().body == b"12345"
+        assert client.receive().body == b"12345"
 
 
 def test_a_client_that_is_never_told_is_not_waited_for(client: Client) -> None:
     client.send(post("/unread", "Content-Length: 5", "Expect: 100-continue"))
     began = time.monotonic()
-    reply = client.reply()
+    reply = client.receive()
     assert (reply.status, reply.header("Connection")) == (413, "close")
     assert client.rest() == b""
     assert time.monotonic() - began < 0.5  # of the 0.7 s that a body is waited for
@@ -192,7 +192,7 @@ def test_no_continue_behind_the_beginning_of_the_answer(client: Client) -> None:
     client.send(post("/late", "Content-Length: 5", "Expect: 100-continue"))
     time.sleep(0.05)
     client.send(b"12345")
-    assert client.reply().body == b"12345"
+    assert client.receive().body == b"12345"
 
 
 def test_http_1_0_knows_no_continue(server: Server) -> None:
@@ -214,7 +214,7 @@ def test_a_client_that_stops_sending(client: Client, framing: str) -> None:
     client.send(post("/read", framing) + (b"a\r\nabc" if framing == CHUNKED else b"abc"))
     assert PARTS.get(timeout=REPLY) == b"abc"
     assert isinstance(PARTS.get(timeout=REPLY), ConnectionClosedError)
-    reply = client.reply()
+    reply = client.receive()
     assert (reply.status, reply.header("Connection")) == (400, "close")
     assert client.rest() == b""
 

@@ -191,10 +191,12 @@ def test_subprotocols(ours: http.Client) -> None:
 
 def test_the_request_and_its_headers(ours: http.Client) -> None:
     seen: list[Request] = []
+    read = threading.Event()
 
     def note(connection: ServerConnection) -> None:
         assert connection.request is not None
         seen.append(connection.request)
+        read.wait(REPLY)
 
     events = Events()
     with web_socket_server(note) as port:
@@ -204,6 +206,7 @@ def test_the_request_and_its_headers(ours: http.Client) -> None:
         assert http.get_header(connection, "upgrade") == "websocket"
         with pytest.raises(WrongStateError, match="getResponseInfo"):
             http.get_request_info(connection)
+        read.set()
         assert events.ends()
     (request,) = seen
     assert request.path == "/?q=%20"

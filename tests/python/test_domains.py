@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Server, dict[str, Path]]]:
         listening_ports="127.0.0.1:0,127.0.0.1:0s",
         authentication_domain="one.test",
         document_root=str(tmp_path / "one.test"),
+        enable_keep_alive="yes",
         ssl_certificate=str(certificates["one.test"]),
     ) as server:
         http.start_domain(
@@ -81,6 +83,46 @@ def test_each_host_has_its_certificate_and_its_files(
         trusting(certificates["one.test"], secure_port(server), "two.test"),
     ):
         pass
+
+
+def test_each_request_is_for_its_own_host(hosts: tuple[Server, dict[str, Path]]) -> None:
+    """Not for that of the request before it, on this connection or on its worker's last one."""
+    server, _ = hosts
+    asked = ["two.test", "unknown.test", "two.test:80", "[::1]", "TWO.test", "", "one.test"]
+    pages = ["two", "one", "two", "one", "two", "one", "one"]
+    requests = [f"GET /page.txt HTTP/1.1\r\nHost: {host}\r\n\r\n" for host in asked]
+    requests.append("GET /page.txt HTTP/1.0\r\n\r\n")
+    answer = exchange(server.port, "".join(requests).encode())
+    assert re.findall(rb"page of (\w+)\.test", answer) == [p.encode() for p in [*pages, "one"]]
+    for host, page in zip(asked, pages, strict=True):
+        answer = exchange(server.port, f"GET /page.txt HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        assert answer.endswith(f"page of {page}.test".encode())
+
+
+def test_a_handshake_begins_with_no_other_clients_host(tmp_path: Path) -> None:
+    """What a host asks of its clients' certificates is asked of its own clients only."""
+    certificates = {host: make_certificate(tmp_path, host) for host in ("one.test", "two.test")}
+    with serving(
+        listening_ports="127.0.0.1:0s",
+        num_threads="1",
+        authentication_domain="one.test",
+        ssl_certificate=str(certificates["one.test"]),
+        ssl_verify_peer="yes",
+        ssl_ca_file=str(certificates["one.test"]),
+    ) as server:
+        options = {"ssl_verify_peer": "no", "ssl_certificate": str(certificates["two.test"])}
+        http.start_domain(server.context, {"authentication_domain": "two.test", **options})
+        for _ in range(3):
+            with (
+                suppress(ssl.SSLError),
+                trusting(certificates["two.test"], server.port, "two.test") as client,
+            ):
+                ask(client, "/", "two.test")
+            with (
+                pytest.raises(ssl.SSLError),  # it has no certificate to show
+                trusting(certificates["one.test"], server.port, "one.test") as client,
+            ):
+                ask(client, "/", "one.test")
 
 
 def test_handlers_answer_for_every_host(hosts: tuple[Server, dict[str, Path]]) -> None:

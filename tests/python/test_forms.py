@@ -26,8 +26,9 @@ from alusus_http.errors import (
     TooLargeError,
     WrongStateError,
 )
-from tests.python.raw import Client
+from tests.http_client import Client
 from tests.python.serving import Server, serving, until
+from tests.support import curl
 
 Field = tuple[str, str | None, str | None, bytes]
 
@@ -101,22 +102,6 @@ def client(server: Server) -> Iterator[Client]:
         yield client
 
 
-def curl(server: Server, path: str, *arguments: str | Path) -> str:
-    command = [
-        "curl",
-        "--silent",
-        "--show-error",
-        "--max-time",
-        "20",
-        "--write-out",
-        " %{http_code}",
-    ]
-    url = f"http://127.0.0.1:{server.port}{path}"
-    return subprocess.run(
-        [*command, *arguments, url], check=True, capture_output=True, text=True
-    ).stdout
-
-
 def part(name: str, data: bytes, *more: str, boundary: str = "B") -> bytes:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
     return (
@@ -176,7 +161,7 @@ def test_a_chunked_form(client: Client) -> None:
     for chunk in (b"na", b"me=v", b"al%", b"2", b"0ue&", b"b"):
         client.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
     client.send(b"0\r\n\r\n")
-    assert client.reply().status == 200
+    assert client.receive().status == 200
     assert SEEN.fields == [("name", None, None, b"val ue"), ("b", None, None, b"")]
 
 
@@ -207,7 +192,7 @@ def test_curl_s_forms(server: Server, tmp_path: Path) -> None:
     (tmp_path / "upload.png").write_bytes(data)
     named = f'named=@{tmp_path}/upload.png;filename="a\\"b\\\\c.txt";type=text/x-thing'
     given = ("text=سلام", f"file=@{tmp_path}/upload.png", 'quoted"name=1', named, "empty=")
-    assert curl(server, "/", *(word for text in given for word in ("-F", text))) == "done 200"
+    assert curl(server.port, "/", *(word for text in given for word in ("-F", text))) == "done|200"
     text, file, quoted, named_file, empty = SEEN.fields
     assert text == ("text", None, None, "سلام".encode())
     assert file == ("file", "upload.png", "image/png", data)
@@ -409,7 +394,7 @@ def test_a_form_without_a_length_is_limited_as_well(client: Client) -> None:
         f"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{MULTIPART}\r\n\r\n".encode()
     )
     client.send(b"f4240\r\n" + (part("a", b"x" * 290_000, '; filename="f"') * 4)[:1_000_000])
-    assert client.reply().status == 413
+    assert client.receive().status == 413
     assert "too many bytes" in str(SEEN.error)
 
 
@@ -449,7 +434,9 @@ def test_a_file_is_stored(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir()
     HANDLERS["/store"] = store(target)
-    assert curl(server, "/store", "-F", f"f=@{tmp_path}/source.bin;filename=stored") == "done 200"
+    assert (
+        curl(server.port, "/store", "-F", f"f=@{tmp_path}/source.bin;filename=stored") == "done|200"
+    )
     assert SEEN.fields[0][3] == b"256000"
     (stored,) = target.iterdir()
     assert (stored.name, stored.read_bytes()) == ("stored", data)
@@ -556,7 +543,7 @@ def test_a_big_upload(server: Server, tmp_path: Path) -> None:
         store(target)(connection)
 
     HANDLERS["/big"] = big
-    assert curl(server, "/big", "-F", f"f=@{source};filename=stored") == "done 200"
+    assert curl(server.port, "/big", "-F", f"f=@{source};filename=stored") == "done|200"
     assert subprocess.run(["cmp", source, target / "stored"], check=False).returncode == 0
 
 
@@ -564,5 +551,5 @@ def test_a_refused_upload_gets_its_answer(server: Server, tmp_path: Path) -> Non
     source = tmp_path / "source.bin"
     with source.open("wb") as file:
         file.truncate(50 << 20)
-    assert curl(server, "/", "-F", f"f=@{source}") == "done 413"  # curl waits for 100-continue
-    assert curl(server, "/", "-H", "Expect:", "-F", f"f=@{source}").endswith("413")
+    assert curl(server.port, "/", "-F", f"f=@{source}") == "done|413"  # curl waits for 100-continue
+    assert curl(server.port, "/", "-H", "Expect:", "-F", f"f=@{source}").endswith("413")

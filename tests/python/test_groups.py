@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from socket import SHUT_RDWR
 
 import pytest
@@ -17,6 +18,7 @@ from alusus_http.errors import (
     WrongStateError,
 )
 from tests.python.serving import Server, serving, until
+from tests.support import REPLY
 
 TEXT = 1
 
@@ -184,3 +186,70 @@ def test_a_request_is_no_member() -> None:
     with serving(on_request) as server:
         server.fetch("/")
     assert errors == [WrongStateError] * 3
+
+
+def test_close_callbacks_write_to_groups_while_the_server_stops() -> None:
+    """Nobody gets it any more, and it is no error: each member has been said goodbye to."""
+    written: list[int] = []
+
+    def on_ready(connection: http.Connection, _: object) -> None:
+        http.join_group(connection, "all")
+
+    def on_close(_connection: http.Connection, _: object) -> None:
+        written.append(http.write_text_to_group(server.context, "all", "somebody has left"))
+
+    with ExitStack() as stack:
+        server = stack.enter_context(serving())
+        http.set_web_socket_handler(
+            server.context,
+            "/",
+            ready_handler=on_ready,
+            close_handler=on_close,
+        )
+        clients = [stack.enter_context(server.web_socket("/")) for _ in range(3)]
+        until(lambda: http.get_web_socket_statistics(server.context).open == 3)
+        clients.pop().close()
+        until(lambda: len(written) == 1)
+        http.stop_server(server.context)
+        assert len(written) == 3
+        for client in clients:
+            with suppress(ConnectionClosed):
+                assert client.recv() == "somebody has left"
+                client.recv()
+            assert client.protocol.close_code == 1001
+
+
+@pytest.mark.parametrize("place", ["ready", "data", "close"])
+def test_a_callback_that_stops_its_server_may_still_use_it(place: str) -> None:
+    results: queue.Queue[object] = queue.Queue()
+
+    def stop(in_place: str) -> None:
+        if place == in_place:
+            http.stop_server(server.context)
+            results.put(http.write_text_to_group(server.context, "all", "bye"))
+
+    def on_data(*_: object) -> int:
+        stop("data")
+        return 1
+
+    with serving() as server:
+        http.set_web_socket_handler(
+            server.context,
+            "/",
+            ready_handler=lambda *_: stop("ready"),
+            data_handler=on_data,
+            close_handler=lambda *_: stop("close"),
+        )
+        with server.web_socket("/") as client, suppress(ConnectionClosed):
+            client.send("stop")
+            client.close()
+        assert results.get(timeout=REPLY) == 0
+        until(lambda: has_ended(server.context))
+
+
+def has_ended(context: http.Context) -> bool:
+    try:
+        http.get_server_port(context)
+    except InvalidHandleError:
+        return True
+    return False

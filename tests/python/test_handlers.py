@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from alusus_http import http
 from alusus_http.errors import InvalidArgumentError, InvalidHandleError
-from tests.python.raw import Client
+from tests.http_client import Client
 from tests.python.serving import Server, serving
 
 
@@ -161,7 +161,7 @@ def test_a_handler_is_replaced_while_it_runs(server: Server) -> None:
         http.set_request_handler(server.context, "/h", None)
         assert answers(server, "/h") == ["404"]
         go_on.set()
-        assert slow.reply().body == b"old"
+        assert slow.receive().body == b"old"
         assert seen == ["the old one's"]
         assert slow.ask("/h").status == 404
 

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from alusus_http import http
 from alusus_http.errors import InvalidArgumentError, MissingFileError, WrongStateError
-from tests.python.raw import Client
+from tests.http_client import Client
 from tests.python.serving import Server, serving
 from tests.support import REPLY
 

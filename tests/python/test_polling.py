@@ -8,15 +8,16 @@ import selectors
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 import alusus_http
 from alusus_http import _driver, _marshal, _polling, http
 from alusus_http._library import ffi, lib
-from tests.python.serving import BINARY, TEXT, respond, serving, start, until
+from tests.python.serving import BINARY, CLOSE, TEXT, respond, serving, start, until
 from tests.support import REPLY, free_port
 
 
@@ -97,6 +98,30 @@ def test_calls_of_one_connection_never_overlap_while_others_block() -> None:
         for client in clients:
             assert [client.recv(REPLY) for _ in range(10)] == [str(i) for i in range(10)]
     assert not overlaps
+
+
+def test_nothing_is_told_behind_the_end_that_came_while_a_callable_blocked() -> None:
+    told: list[object] = []
+
+    def on_message(connection: http.Connection, opcode: int, data: bytes, _: object) -> int:
+        told.append(opcode)
+        if opcode == BINARY:
+            http.close_web_socket(connection)
+            until(lambda: http.get_web_socket_statistics(server.context).open == 0)
+        return 1
+
+    def on_close(connection: http.Connection, _: object) -> None:
+        told.append("end")
+
+    with serving(websocket_close_timeout_ms="100") as server:
+        http.set_web_socket_handler(
+            server.context, "/", data_handler=on_message, close_handler=on_close
+        )
+        with server.web_socket("/") as client:
+            client.send(b"block")
+            with suppress(ConnectionClosed):
+                client.recv(REPLY)
+    assert told == [BINARY, CLOSE, "end"]
 
 
 def test_a_message_that_is_answered_with_zero_closes_before_those_behind_it() -> None:
@@ -346,19 +371,25 @@ def test_a_descriptor_tells_that_events_wait() -> None:
             ffi.NULL,
             receiver,
         )
-        with server.web_socket("/") as client:
-            client.send("hello")
-            until(lambda: selector.select(0) and take() == 1)
-            event = taken[0].arguments.web_socket_message
-            assert taken[0].receiver == 7
-            assert ffi.buffer(event.data, event.data_len)[:] == b"hello"
-            assert lib.ah_answer_events(events, taken[0].id, taken[0].id, 1) == 1
-            assert lib.ah_answer_events(events, taken[0].id, taken[0].id, 1) == -1  # once only
-            assert take() == 0
-            assert not selector.select(0)
-        stopping = threading.Thread(target=http.stop_server, args=(server.context,))
-        stopping.start()
-        while stopping.is_alive():
+        leaving = ExitStack()
+        client = leaving.enter_context(server.web_socket("/"))
+        client.send("hello")
+        until(lambda: selector.select(0) and take() == 1)
+        event = taken[0].arguments.web_socket_message
+        assert taken[0].receiver == 7
+        assert ffi.buffer(event.data, event.data_len)[:] == b"hello"
+        assert lib.ah_answer_events(events, taken[0].id, taken[0].id, 1) == 1
+        assert lib.ah_answer_events(events, taken[0].id, taken[0].id, 1) == -1  # once only
+        assert take() == 0
+        assert not selector.select(0)
+
+        def end() -> None:
+            leaving.close()
+            http.stop_server(server.context)
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        while ending.is_alive():
             selector.select(0.05)
             if (count := take()) > 0:
                 lib.ah_answer_events(events, taken[0].id, taken[count - 1].id, 1)

@@ -16,7 +16,7 @@ from alusus_http.errors import (
     InvalidArgumentError,
     WrongStateError,
 )
-from tests.python.raw import Client
+from tests.http_client import Client
 from tests.python.serving import Server, serving
 from tests.support import exchange
 
@@ -579,6 +579,6 @@ def test_pipelined_requests(client: Client) -> None:
         f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in ("/whole", "/chunks", "/counted")
     )
     client.send("".join(lines).encode())
-    assert [client.reply().body for _ in range(3)] == [
+    assert [client.receive().body for _ in range(3)] == [
         BODIES[path][1] for path in ("/whole", "/chunks", "/counted")
     ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from tests.support import Program, built, free_port, running
+from tests.support import Program, built, free_port, one_of_each, running
 
 TEXT = b"".join(b"line %05d\n" % number for number in range(200))
 PRIVATE = b"not for clients"
@@ -71,19 +70,9 @@ def web_root(site: Path, options: dict[str, str | int]) -> AbstractContextManage
 
 @pytest.fixture(scope="session")
 def servers(site: Path) -> Iterator[Servers]:
-    """Start servers by their options, one of each for all tests; they stop together, and well."""
-    stacks: dict[tuple[tuple[str, str | int], ...], tuple[ExitStack, Program]] = {}
-
-    def get(**options: str | int) -> Program:
-        key = tuple(sorted(options.items()))
-        if key not in stacks:
-            stack = ExitStack()
-            stacks[key] = stack, stack.enter_context(web_root(site, options))
-        return stacks[key][1]
-
-    yield get
-    with ThreadPoolExecutor(len(stacks) or 1) as pool:
-        list(pool.map(lambda entry: entry[0].close(), stacks.values()))
+    """Start servers by their options, one of each for all tests."""
+    with one_of_each(lambda **options: web_root(site, options)) as get:
+        yield get
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from alusus_http import BadRequest, Request, Response, Server
+from alusus_http.errors import InvalidArgumentError
 from alusus_http.testing import Serve
 from tests.support import REPLY, exchange
 
@@ -275,6 +276,38 @@ def test_connections_are_kept_alive(site: Server) -> None:
 def test_headers_that_are_more_than_one_are_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=r"header"):
         Response(headers={name: value})
+
+
+def test_what_is_no_body_or_header_is_refused() -> None:
+    bodies: list[Any] = [{"a": 1}, None, 5]
+    for body in bodies:
+        with pytest.raises(TypeError, match=r"body: expected str.*; Response\.json makes one"):
+            Response(body)
+    with pytest.raises(TypeError, match="headers: expected a mapping"):
+        Response("", 200, "no such item")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="X-Count: expected a str"):
+        Response(headers={"X-Count": 5})  # type: ignore[arg-type]
+
+
+def test_cookies_that_browsers_drop_are_refused() -> None:
+    with pytest.raises(ValueError, match="none of Lax, Strict, None"):
+        Response().set_cookie("id", "7", same_site="lax")
+    with pytest.raises(ValueError, match="needs secure=True"):
+        Response().set_cookie("id", "7", same_site="None")
+    with pytest.raises(TypeError, match="id: expected a str"):
+        Response().set_cookie("id", 7)  # type: ignore[arg-type]
+
+
+def test_arguments_of_a_route_are_checked() -> None:
+    server = Server(0)
+    wrong: list[dict[str, Any]] = [
+        {"methods": "POST"},
+        {"max_body_size": 0},
+        {"max_body_size": "1k"},
+    ]
+    for given in wrong:
+        with pytest.raises((TypeError, InvalidArgumentError), match=next(iter(given))):
+            server.route("/", **given)
 
 
 def test_impossible_responses_are_refused() -> None:

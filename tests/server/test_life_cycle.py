@@ -34,6 +34,7 @@ from alusus_http import (
 )
 from alusus_http.errors import (
     AddressInUseError,
+    HttpError,
     InvalidArgumentError,
     MissingFileError,
     UnknownOptionError,
@@ -111,13 +112,55 @@ def test_options_are_checked() -> None:
         {"port": -1},
         {"max_message_size": 0},
         {"ping_timeout": -1},
+        {"ping_timeout": float("nan")},
+        {"ping_interval": 0},
+        {"grace": -1},
         {"workers": 0},
         {"origins": "https://example.org"},
         {"origins": ["a,b"]},
+        {"origins": ["https://example.org/"]},
+        {"origins": ["example.org"]},
+        {"origins": ["*"]},
     ]
     for given in arguments:
         with pytest.raises(InvalidArgumentError):
             Server(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"port": "8080"},
+        {"port": 80.5},
+        {"port": True},
+        {"host": 5},
+        {"workers": 1.5},
+        {"max_body_size": "1MB"},
+        {"ping_interval": "20"},
+        {"request_timeout": None},
+        {"grace": "10"},
+        {"compression": "no"},
+        {"origins": [5]},
+        {"options": ["num_threads"]},
+        {"options": {"num_threads": None}},
+    ],
+    ids=str,
+)
+def test_an_argument_of_another_type_is_named(given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"^{next(iter(given))}: .*expected"):
+        Server(**given)
+
+
+def test_what_cannot_be_listened_at_says_what_to_give() -> None:
+    for host in ("nowhere.invalid", "192.0.2.1", ""):
+        with pytest.raises(InvalidArgumentError, match="give PORT or ADDRESS:PORT"):
+            Server(0, host).start()
+
+
+def test_a_certificate_that_is_none_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("no certificate")
+    with pytest.raises(HttpError, match=r"none\.pem.*; give a PEM file with the private key"):
+        Server(0, certificate=tmp_path / "none.pem").start()
 
 
 def test_options_have_civetweb_s_names_and_python_s_values() -> None:
@@ -266,6 +309,35 @@ def test_tasks_that_do_not_end_are_cancelled_after_the_grace_time(client: Client
         begin = time.monotonic()
     assert time.monotonic() - begin < 5
     assert cancelled == [True]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_a_task_that_is_cancelled_before_its_first_step_is_not_waited_for() -> None:
+    """The loop runs nothing of it, not even what comes at its end; its client gets an answer."""
+    server = Server(0, grace=60)
+
+    @server.route("/")
+    async def handler(request: Request) -> str:
+        raise AssertionError("this runs")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def stillborn(loop: asyncio.AbstractEventLoop, coroutine: Any, **rest: Any) -> Any:
+            task = asyncio.Task(coroutine, loop=loop, **rest)
+            task.cancel()
+            return task
+
+        async with server:
+            asking = loop.run_in_executor(None, get, server.ports[0])
+            loop.set_task_factory(stillborn)
+            status, _ = await asking
+            loop.set_task_factory(None)
+            begin = time.monotonic()
+        assert status == 500
+        assert time.monotonic() - begin < REPLY
+
+    asyncio.run(main())
 
 
 def test_threads_that_do_not_end_are_left_behind(
@@ -632,7 +704,9 @@ def test_a_forked_child_fails_clearly() -> None:
     os.waitpid(child, 0)
     server.stop()
     """
-    done = subprocess.run(program(body), capture_output=True, text=True, timeout=STOP)
+    command = program(body)
+    command.insert(1, "-Wignore:This process:DeprecationWarning")  # of 3.12, about any such fork
+    done = subprocess.run(command, capture_output=True, text=True, timeout=STOP)
     assert done.stdout.splitlines() == ["HttpError True"] * 3
     assert (done.returncode, done.stderr) == (0, "")
 

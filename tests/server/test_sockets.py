@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 import threading
@@ -29,6 +30,7 @@ from alusus_http import (
 )
 from alusus_http.errors import InvalidArgumentError, QueueFullError, WrongStateError
 from alusus_http.testing import Serve
+from tests.conformance.peer import TEXT, Peer, frame
 from tests.python.serving import until
 from tests.support import REPLY
 
@@ -254,6 +256,59 @@ def test_an_invalid_code_is_an_error_for_the_caller(run: Serve, client: Client) 
     assert "124 bytes" in str(raised.get(timeout=REPLY))
 
 
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda ws, server: ws.send(5), "message: expected a str or bytes, got int"),
+        (lambda ws, server: ws.ping("x"), "data: expected bytes, got str"),
+        (lambda ws, server: ws.close("1000"), "code: expected an int, such as 1000, got str"),
+        (lambda ws, server: ws.close(1000, 5), "reason: expected a str, got int"),
+        (lambda ws, server: ws.receive("5"), "timeout: expected a number of seconds, got '5'"),
+        (lambda ws, server: ws.receive(-5), "timeout: -5 is no number of seconds from 0 on"),
+        (lambda ws, server: ws.join(5), "group: expected a str, got int"),
+        (lambda ws, server: ws.leave(5), "group: expected a str, got int"),
+        (lambda ws, server: server.broadcast(5, "x"), "group: expected a str, got int"),
+        (lambda ws, server: server.broadcast("a", 5), "message: expected a str or bytes, got int"),
+        (
+            lambda ws, server: server.broadcast("a", "x", exclude="me"),
+            "exclude: expected a WebSocket, got str",
+        ),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_named(
+    call: Callable[[Any, Server], object], error: str, serve: Serve, client: Client
+) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        try:
+            call(ws, server)
+        except (TypeError, InvalidArgumentError) as raised:
+            ws.send(str(raised))
+
+    assert client(serve(server), "/").recv(REPLY) == error
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_what_is_like_bytes_is_sent_as_binary(kind: Any, serve: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/", groups=["all"])
+    def handler(ws: WebSocket) -> None:
+        ws.send(kind(b"sent"))
+        ws.ping(kind(b"ping"))
+        server.broadcast("all", kind(b"broadcast"))
+
+    @server.websocket("/async")
+    async def handler_async(ws: AsyncWebSocket) -> None:
+        await ws.send(kind(b"sent"))
+
+    c = client(serve(server), "/")
+    assert [c.recv(REPLY), c.recv(REPLY)] == [b"sent", b"broadcast"]
+    assert client(server, "/async").recv(REPLY) == b"sent"
+
+
 def test_receive_can_be_limited_in_time(serve: Serve, client: Client) -> None:
     server = Server(0)
 
@@ -265,6 +320,84 @@ def test_receive_can_be_limited_in_time(serve: Serve, client: Client) -> None:
             ws.send(str(error))
 
     assert client(serve(server), "/").recv(REPLY) == "no message came within 0.01 s"
+
+
+def test_threads_that_receive_share_the_messages(serve: Serve, client: Client) -> None:
+    server = Server(0)
+    messages = {str(number) for number in range(200)}
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        def serve_some() -> None:
+            for message in ws:
+                ws.send(message)
+
+        second = threading.Thread(target=serve_some)
+        second.start()
+        serve_some()
+        second.join()
+
+    c = client(serve(server), "/")
+    for message in messages:
+        c.send(message)
+    assert {c.recv(REPLY) for _ in messages} == messages
+
+
+def test_a_function_that_blocks_holds_up_nobody(serve: Serve, client: Client) -> None:
+    server = Server(0)
+    go = threading.Event()
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        for message in ws:
+            if message == "wait":
+                go.wait()
+            ws.send(message)
+
+    serve(server)
+    waiting, others = client(server, "/"), [client(server, "/") for _ in range(4)]
+    try:
+        for c in (waiting, *others):  # all have been quick so far
+            for _ in range(20):
+                c.send("x")
+                assert c.recv(REPLY) == "x"
+        waiting.send("wait")
+        for c in others:
+            c.send("y")
+            assert c.recv(REPLY) == "y"
+        late = client(server, "/")
+        late.send("z")
+        assert late.recv(REPLY) == "z"
+    finally:
+        go.set()
+    assert waiting.recv(REPLY) == "wait"
+
+
+def test_a_function_answers_what_came_before_a_close(serve: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        for message in ws:
+            time.sleep(0.01)
+            ws.send(message)
+
+    c = client(serve(server), "/")
+    for number in range(5):
+        c.send(str(number))
+    c.close()
+    assert [c.recv(REPLY) for _ in range(5)] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("handler", ECHOES)
+def test_what_came_before_bytes_that_break_the_rules_is_answered(run: Serve, handler: Any) -> None:
+    # A test case of the public conformance suite: all of it leaves the client at once.
+    server = Server(0)
+    server.websocket("/")(handler)
+    with Peer.open(run(server).ports[0], "/") as peer:
+        peer.send(frame(TEXT, "one") + frame(TEXT, "two") + frame(0x3, "reserved"))
+        peer.expect((TEXT, "one"), (TEXT, "two"))
+        peer.expect_close(1002)
 
 
 def test_the_request_is_at_hand(run: Serve, client: Client) -> None:
@@ -295,6 +428,61 @@ def test_paths_are_exact_unless_they_say_otherwise(run: Serve, client: Client) -
         with pytest.raises(InvalidStatus) as raised:
             client(server, path)
         assert raised.value.response.status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["authorize", "async authorize", "object", "async object"])
+@pytest.mark.parametrize("answer", [False, True])
+def test_a_check_that_returns_something_lets_nobody_in(
+    kind: str, answer: bool, run: Serve, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    def check(request: Request) -> Any:
+        return answer
+
+    async def check_async(request: Request) -> Any:
+        return answer
+
+    class Handler:
+        on_connect = staticmethod(check)
+
+        def on_ready(self, ws: WebSocket) -> None: ...
+
+    class AsyncHandler:
+        on_connect = staticmethod(check_async)
+
+        async def on_ready(self, ws: AsyncWebSocket) -> None: ...
+
+    server = Server(0)
+    if "object" in kind:
+        server.websocket("/")(Handler if kind == "object" else AsyncHandler)
+    else:
+        server.websocket("/", authorize=check if kind == "authorize" else check_async)(echo)
+    run(server)
+    with pytest.raises(InvalidStatus) as raised:
+        client(server, "/")
+    assert raised.value.response.status_code == 500
+    assert "raise Reject(401)" in caplog.text
+
+
+def test_every_check_of_a_client_is_asked(run: Serve, client: Client) -> None:
+    asked = []
+
+    async def authorize(request: Request) -> None:
+        asked.append("authorize")
+
+    class Handler:
+        def on_connect(self, request: Request) -> None:
+            asked.append("on_connect")
+            raise Reject(403)
+
+        def on_message(self, ws: WebSocket, message: str | bytes) -> None: ...
+
+    server = Server(0)
+    server.websocket("/", authorize=authorize)(Handler)
+    run(server)
+    with pytest.raises(InvalidStatus) as raised:
+        client(server, "/")
+    assert raised.value.response.status_code == 403
+    assert asked == ["authorize", "on_connect"]
 
 
 @pytest.mark.parametrize("kind", ["authorize", "async authorize", "object", "async object"])
@@ -482,7 +670,9 @@ def test_an_object_s_send_never_waits(run: Serve, client: Client) -> None:
 def test_a_fast_client_waits_for_a_slow_handler(kind: str, run: Serve, client: Client) -> None:
     """What it sends is not gathered in memory, and all of it comes in the end."""
     server = Server(0)
-    go, parts = threading.Event(), 48
+    # More than 16 messages and what systems keep for both ends of a connection (Linux: tcp_rmem and
+    # tcp_wmem, 32 MiB and 4 MiB at most).
+    go, parts = threading.Event(), 64
     sizes: Queue[int] = Queue()
 
     def handler(ws: WebSocket) -> None:
@@ -592,9 +782,93 @@ def test_what_is_no_handler_is_refused() -> None:
     for handler in nothings:
         with pytest.raises(TypeError, match="is no handler"):
             server.websocket("/")(handler)
-    for path in ("chat", "/a*", "/a/**/b", "/a?b", ""):
+    with pytest.raises(TypeError, match="the path, such as '/chat', is missing"):
+        server.websocket(echo)  # type: ignore[call-overload]
+    wrong_arguments: list[tuple[type[Exception], dict[str, Any]]] = [
+        (InvalidArgumentError, {"subprotocols": "chat.v1"}),
+        (InvalidArgumentError, {"groups": "chat"}),
+        (InvalidArgumentError, {"origins": "https://example.org"}),
+        (InvalidArgumentError, {"origins": ["example.org"]}),
+        (InvalidArgumentError, {"max_message_size": 0}),
+        (TypeError, {"max_message_size": "4k"}),
+        (TypeError, {"authorize": "huda"}),
+        (TypeError, {"native": "libecho.so"}),
+    ]
+    for error, given in wrong_arguments:
+        with pytest.raises(error, match=next(iter(given))):
+            server.websocket("/", **given)
+    for path in ("chat", "/a*", "/a/**/b", "/a?b", "/a/{b}", "/a/<b>", ""):
         with pytest.raises(InvalidArgumentError, match="is no path"):
             server.websocket(path)
+
+
+def of(**members: Any) -> type:
+    return type("Handler", (), members)
+
+
+def two(ws: WebSocket, message: str) -> None: ...
+
+
+async def yields_async(ws: AsyncWebSocket) -> Any:
+    yield "x"
+
+
+def yields(ws: WebSocket) -> Any:
+    yield "x"
+
+
+class Yields:
+    async def __call__(self, ws: AsyncWebSocket) -> Any:
+        yield "x"
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        (
+            of(on_mesage=two, on_ready=yields),
+            "on_mesage, which nothing calls: is it to be on_message",
+        ),
+        (of(on_disconnect=two), "on_disconnect, which nothing calls: is it to be on_connect"),
+        (of(on_message=5), "give a function of .ws, message."),
+        (of(on_message=two), "called with .self, ws, message.: too many"),
+        (of(on_message=two)(), "called with .ws, message.: too many"),
+        (of(on_close=staticmethod(two)), "called with .ws, code, reason.: too many"),
+        (of(on_ready=lambda self, ws, more: None), "called with .self, ws.: missing .* 'more'"),
+        (two, "called with .ws.: missing .* 'message'"),
+        (lambda: None, "called with .ws.: too many"),
+        (yields_async, "is a generator"),
+        (yields, "is a generator"),
+        (Yields(), "is a generator"),
+        (of(on_message=yields), "is a generator"),
+    ],
+)
+def test_a_handler_that_could_not_be_called_is_refused(handler: Any, error: str) -> None:
+    with pytest.raises(TypeError, match=error):
+        Server(0).websocket("/")(handler)
+
+
+class AnyArguments:
+    def __call__(self, *arguments: object) -> None: ...
+
+    on_air = True  # no method, and none of the server's business
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        print,
+        AnyArguments(),
+        of(on_message=AnyArguments(), on_ready=None, on_air=True),
+        of(on_message=staticmethod(two)),
+        of(on_message=staticmethod(two))(),
+        of(on_ready=classmethod(lambda cls, ws: None)),
+        of(on_ready=functools.partialmethod(lambda self, ws, more: None, more=1)),
+        functools.partial(two, message="x"),
+    ],
+)
+def test_handlers_of_every_make_are_taken(handler: Any) -> None:
+    assert Server(0).websocket("/")(handler) is handler
 
 
 def test_clients_that_leave_are_no_errors(

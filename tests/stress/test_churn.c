@@ -4,7 +4,6 @@
  *
  *     test_churn [seconds]
  */
-#include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +13,7 @@
 #include "check.h"
 #include "client.h"
 #include "loopback.h"
+#include "stress.h"
 
 enum { CLIENTS = 8, CLIENTS_PER_SECOND = 1000, LOOP_THREADS = 4 };
 
@@ -95,16 +95,6 @@ struct held {
     int descriptors, threads;
     size_t resident, heap;
 };
-
-static int entries(const char *folder)
-{
-    int count = 0;
-    DIR *opened = opendir(folder);
-    while (opened != NULL && readdir(opened) != NULL)
-        ++count;
-    closedir(opened);
-    return count;
-}
 
 /* What the process holds when the last of these clients has gone. */
 static struct held measure(void)

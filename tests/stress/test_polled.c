@@ -1,6 +1,6 @@
 /*
  * The polled driver: threads that take events, are held up, answer, and stop the server they answer for, in turns with
- * a single one that waits for the queue's descriptor.
+ * a single one that waits for the queue's descriptor. Half of the WebSockets are claimed, by a thread for each.
  *
  *     test_polled [seconds]
  *
@@ -11,32 +11,18 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "alusus_http/alusus_http_events.h"
 #include "check.h"
 #include "client.h"
 #include "loopback.h"
+#include "stress.h"
 
 enum { POLLERS = 3, CLIENTS = 6, CAPACITY = 16, MEMORY = 3 * AH_EVENT_COPIED, SLOTS = 4096, LONG_MESSAGE = 20000 };
 
-static atomic_long readies, closes, messages, helped, in_runs, stopped_in_callbacks;
-
-static uint32_t random_below(uint32_t limit)
-{
-    static _Thread_local uint64_t state;
-    if (state == 0)
-        state = (uint64_t)(uintptr_t)&state ^ (uint64_t)time(NULL) << 32;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % limit;
-}
-
-static void sleep_ms(long milliseconds)
-{
-    nanosleep(&(struct timespec){0, milliseconds * 1000000L}, NULL);
-}
+static atomic_long readies, closes, messages, helped, in_runs, stopped_in_callbacks, claimed;
+static atomic_int readers;
+static _Thread_local bool reads;
 
 /* One server's life, and its queue's. */
 static struct round {
@@ -90,7 +76,7 @@ static int32_t handle_mail(const ah_event *event)
         if (random_below(300) == 0)
             sleep_ms(6);
         ah_write_to_web_socket(connection, 2, data, size);
-        if (random_below(500) == 0 && current.stops_itself && !atomic_load(&current.over)) {
+        if (!reads && random_below(500) == 0 && current.stops_itself && !atomic_load(&current.over)) {
             ah_stop_server(atomic_load(&current.context));
             atomic_fetch_add(&stopped_in_callbacks, 1);
         }
@@ -102,6 +88,48 @@ static bool is_mail(const ah_event *event)
 {
     return event->kind == AH_EVENT_WEB_SOCKET_READY || event->kind == AH_EVENT_WEB_SOCKET_MESSAGE ||
            event->kind == AH_EVENT_WEB_SOCKET_CLOSE;
+}
+
+/* Serve one WebSocket, until its end or for a while. */
+static void *read_claimed(void *connection)
+{
+    ah_event events[CAPACITY];
+    char memory[AH_EVENT_COPIED];
+    uint64_t first = 0, last = 0;
+    bool closed = false;
+    int32_t count = 0, i;
+
+    reads = true;
+    while (!closed && count >= 0 && random_below(100) != 0) {
+        count = ah_next_events_of(connection, last, random_below(5) == 0 ? (int32_t)random_below(4) : -1, events, CAPACITY,
+                                  memory, sizeof memory);
+        for (i = 0; i < count; ++i) {
+            CHECK(is_mail(&events[i]) && events[i].arguments.web_socket_ready.connection == connection);
+            closed = events[i].kind == AH_EVENT_WEB_SOCKET_CLOSE;
+            handle_mail(&events[i]);
+        }
+        if (count <= 0)
+            continue;
+        if (count > 1)
+            atomic_fetch_add(&in_runs, count);
+        first = events[0].id;
+        last = events[count - 1].id;
+    }
+    ah_release_web_socket(connection);
+    ah_answer_events(current.queue, first, last, 1);
+    atomic_fetch_sub(&readers, 1);
+    return NULL;
+}
+
+static void claim(ah_connection *connection)
+{
+    pthread_t thread;
+
+    CHECK(ah_claim_web_socket(connection) == 0);
+    atomic_fetch_add(&readers, 1);
+    atomic_fetch_add(&claimed, 1);
+    CHECK(pthread_create(&thread, NULL, read_claimed, connection) == 0);
+    pthread_detach(thread);
 }
 
 /* Handle events of one WebSocket that stand together; returns how many. */
@@ -126,6 +154,8 @@ static int handle_run(const ah_event *events, int count)
     }
     if (i > 1)
         atomic_fetch_add(&in_runs, i);
+    if (events->kind == AH_EVENT_WEB_SOCKET_READY && random_below(2) == 0)
+        claim(connection);
     atomic_flag_clear(&slots[slot_of(connection)].busy); /* before the next run can be taken */
     CHECK(ah_answer_events(current.queue, begin, events[i - 1].id, 1) > 0);
     return i;
@@ -265,6 +295,9 @@ static void run_round(int number)
     for (i = 0; i < 500 && atomic_load(&closes) < atomic_load(&readies); ++i)
         sleep_ms(10);
     CHECK(atomic_load(&closes) == atomic_load(&readies));
+    for (i = 0; i < 500 && atomic_load(&readers) > 0; ++i)
+        sleep_ms(10);
+    CHECK(atomic_load(&readers) == 0);
     ah_close_event_queue(current.queue);
     for (i = 0; i < count; ++i)
         pthread_join(pollers[i], NULL);
@@ -279,8 +312,8 @@ int main(int argc, char **argv)
         atomic_flag_clear(&slots[i].busy);
     while (time(NULL) < end || number < 4)
         run_round(number++);
-    CHECK(readies > 0 && messages > 0 && in_runs > 0);
-    printf("%d servers, %ld stopped in callbacks, %ld WebSockets, %ld messages, %ld of them in runs, %ld calls for help\n", number,
-           stopped_in_callbacks, readies, messages, in_runs, helped);
+    CHECK(readies > 0 && claimed > 0 && messages > 0 && in_runs > 0);
+    printf("%d servers, %ld stopped in callbacks, %ld WebSockets, %ld of them claimed, %ld messages, %ld of them in runs, %ld calls for help\n", number,
+           stopped_in_callbacks, readies, claimed, messages, in_runs, helped);
     return failed_checks != 0;
 }

@@ -8,29 +8,16 @@
  * that a close comes exactly once for each ready, that nothing comes after a server's end, that messages arrive whole
  * and in their writer's order, and that no thread and no descriptor is left.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <time.h>
 
 #include "alusus_abi.h"
 #include "check.h"
 #include "client.h"
 #include "loopback.h"
-
-/* Marsaglia's xorshift */
-static uint32_t random_below(uint32_t limit)
-{
-    static _Thread_local uint64_t state;
-    if (state == 0)
-        state = (uint64_t)(uintptr_t)&state ^ (uint64_t)time(NULL) << 32;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % limit;
-}
+#include "stress.h"
 
 enum { HOSTS = 2, CLIENTS = 8, BYSTANDERS = 4, HANDLES = 64, LONGEST_RUN_MS = 1500 };
 
@@ -41,11 +28,6 @@ static struct counters {
     atomic_long servers, stops_from_callbacks, readies, messages, refused_writes, writes, group_writes, replaced;
     atomic_long statistics, queued, reasons;
 } counters;
-
-static void sleep_ms(long milliseconds)
-{
-    nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000L}, NULL);
-}
 
 /* Notes: writer, number and size, and bytes that follow from them */
 
@@ -527,16 +509,6 @@ static void *run_client(void *number)
 }
 
 /* The run */
-
-static int entries(const char *folder)
-{
-    int count = 0;
-    DIR *opened = opendir(folder);
-    while (opened != NULL && readdir(opened) != NULL)
-        ++count;
-    closedir(opened);
-    return count;
-}
 
 int main(int argc, char **argv)
 {

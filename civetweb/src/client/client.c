@@ -11,8 +11,6 @@
 #include "runtime.h"
 #include "tls.h"
 
-#define DAY_MS (24L * 60 * 60 * 1000)
-
 /* A write to a connection that is gone raises SIGPIPE in OpenSSL, which ends the process unless it is
  * ignored; a program with a handler of its own keeps it. */
 static void ignore_broken_pipes(void)
@@ -98,13 +96,13 @@ ah_client *rt_start_client_with_options(const char *const *options, size_t optio
     return options_copy(&checked, options, options_count) ? start(&checked) : NULL;
 }
 
-/* Stop a client whose handle has ended, and wait for its callbacks. */
+/* Stop a client, and wait for its callbacks. */
 static void stop(struct server *server)
 {
     struct client *client = (struct client *)server;
 
     atomic_store(&client->stopping, true); /* calls that wait for a server wait no longer */
-    handle_release(server->handle);
+    handle_close(server->handle);
     exchanges_end(client);
     web_sockets_stop(&server->web_sockets);
     client_free(client);
@@ -114,10 +112,8 @@ void rt_stop_client(ah_client *handle)
 {
     struct client *client = handle_pin(HANDLE_CLIENT, handle);
 
-    if (client == NULL)
-        return;
-    handle_unpin(handle);
-    server_end(&client->server, handle, stop);
+    if (client != NULL)
+        server_end(&client->server, stop);
 }
 
 SSL_CTX *client_tls(struct client *client)

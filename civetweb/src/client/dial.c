@@ -116,7 +116,7 @@ static int connect_to_any(const struct addrinfo *addresses, const struct url *ur
 
         if (!more && !is_on(&race))
             break;
-        won = await(&race, patience, more ? HEAD_START_MS : INT64_MAX / 2);
+        won = await(&race, patience, more ? HEAD_START_MS : NO_OTHER_LIMIT);
     }
     end(&race);
     if (won >= 0)

@@ -85,7 +85,7 @@ static bool wait_for_room(const struct exchange *exchange, const struct patience
     struct pollfd socket = {exchange->transport.socket, POLLOUT | POLLIN, 0};
 
     if (exchange->transport.tls != NULL ? stream_wait(&exchange->transport, POLLOUT, patience)
-                                        : patience_poll(patience, &socket, 1, INT64_MAX / 2))
+                                        : patience_poll(patience, &socket, 1, NO_OTHER_LIMIT))
         return exchange->transport.tls != NULL || !(socket.revents & POLLIN);
     patience_error(patience, exchange->url.place, STEP, OPTION);
     return false;

@@ -18,10 +18,13 @@ struct patience patience_of(int milliseconds, const atomic_bool *canceled);
  * is over. */
 int patience_step(const struct patience *patience);
 
-/* Whether the wait is over; if so, what to say of it. */
+/* Whether the wait is over. */
 bool patience_is_over(const struct patience *patience);
 
-/* Wait until something happens to one of the sockets; `at_most` milliseconds. False: nothing has. */
+#define NO_OTHER_LIMIT (INT64_MAX / 2) /* milliseconds, which a time of the clock can be added to */
+
+/* Wait until something happens to one of the sockets, while the patience lasts; `at_most` milliseconds. False: nothing
+ * has. */
 bool patience_poll(const struct patience *patience, struct pollfd *sockets, nfds_t count, int64_t at_most);
 
 /* Set the error for a wait that is over. `place`: whom the wait was for; `step`: what for. */

@@ -2,7 +2,6 @@
 
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <stdint.h>
 
 #include "../clock.h"
 
@@ -12,7 +11,7 @@ bool stream_wait(const struct transport *transport, short events, const struct p
 
     if (transport->tls != NULL)
         socket.events = SSL_want_write(transport->tls) ? POLLOUT : POLLIN;
-    return patience_poll(patience, &socket, 1, INT64_MAX / 2);
+    return patience_poll(patience, &socket, 1, NO_OTHER_LIMIT);
 }
 
 ssize_t stream_read(struct transport *transport, void *buffer, size_t size, const struct patience *patience)

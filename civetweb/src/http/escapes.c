@@ -6,6 +6,7 @@
 
 #include "../errors.h"
 #include "civetweb.h"
+#include "header_list.h"
 #include "runtime.h"
 
 size_t escape_decode(const char *from, size_t size, bool is_form, char *to)
@@ -24,7 +25,8 @@ static bool is_unreserved(unsigned char c)
     return (c < 0x80 && isalnum(c)) || (c != '\0' && strchr("-._~", c) != NULL);
 }
 
-size_t escape_encode(unsigned char byte, char *to)
+/* Write one byte, escaped if it has to be, to room for three; returns how many. */
+static size_t encode(unsigned char byte, char *to)
 {
     static const char digits[] = "0123456789ABCDEF";
 
@@ -76,7 +78,7 @@ int32_t rt_encode_url(const char *text, char *out, size_t out_size)
     char escaped[3];
 
     for (; *text != '\0'; text++)
-        put(&output, escaped, escape_encode((unsigned char)*text, escaped));
+        put(&output, escaped, encode((unsigned char)*text, escaped));
     return finish(&output, -1);
 }
 
@@ -122,13 +124,8 @@ static enum fit fit(const char *name, size_t size, const char *wanted, bool is_f
     return *wanted == '\0' ? fit : FIT_NONE;
 }
 
-struct part {
-    const char *start;
-    size_t size;
-};
-
 /* The value of `name` in `data`, a list of name=value. */
-static bool find(const char *data, size_t size, char separator, const char *name, struct part *value)
+static bool find(const char *data, size_t size, char separator, const char *name, struct text *value)
 {
     const char *end = data + size;
     enum fit best = FIT_NONE;
@@ -145,7 +142,7 @@ static bool find(const char *data, size_t size, char separator, const char *name
         found = equals == NULL ? FIT_NONE : fit(data, (size_t)(equals - data), name, separator == '&');
         if (found > best) {
             best = found;
-            *value = (struct part){equals + 1, (size_t)(stop - equals - 1)};
+            *value = (struct text){equals + 1, (size_t)(stop - equals - 1)};
         }
         data = stop + 1;
     }
@@ -155,18 +152,18 @@ static bool find(const char *data, size_t size, char separator, const char *name
 int32_t rt_get_variable(const char *data, size_t data_size, const char *name, char *out, size_t out_size)
 {
     struct output output = {out, out_size, 0};
-    struct part value;
+    struct text value;
 
     if (!find(data, data_size, '&', name, &value))
         return none(&output, -1);
-    put_decoded(&output, value.start, value.size, true);
+    put_decoded(&output, value.start, value.length, true);
     return finish(&output, -2);
 }
 
 int32_t rt_get_cookie(const char *cookies, const char *name, char *out, size_t out_size)
 {
     struct output output = {out, out_size, 0};
-    struct part value;
+    struct text value;
 
     if (out_size == 0) {
         error_set(AH_ERROR_INVALID_ARGUMENT, "outSize is 0; give room for the value and its NUL");
@@ -174,11 +171,10 @@ int32_t rt_get_cookie(const char *cookies, const char *name, char *out, size_t o
     }
     if (cookies == NULL || !find(cookies, strlen(cookies), ';', name, &value))
         return none(&output, -1);
-    while (value.size > 0 && (value.start[value.size - 1] == ' ' || value.start[value.size - 1] == '\t'))
-        value.size--;
-    if (value.size >= 2 && value.start[0] == '"' && value.start[value.size - 1] == '"')
-        value = (struct part){value.start + 1, value.size - 2};
-    put(&output, value.start, value.size);
+    value = trim(value.start, value.start + value.length);
+    if (value.length >= 2 && value.start[0] == '"' && value.start[value.length - 1] == '"')
+        value = (struct text){value.start + 1, value.length - 2};
+    put(&output, value.start, value.length);
     return finish(&output, -3);
 }
 

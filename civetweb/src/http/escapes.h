@@ -19,7 +19,4 @@ static inline int hex_digit(char c)
  * behind it stands for itself. */
 size_t escape_decode(const char *from, size_t size, bool is_form, char *to);
 
-/* Write one byte, escaped if it has to be, to room for three; returns how many. */
-size_t escape_encode(unsigned char byte, char *to);
-
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../civetweb_internal.h"
 #include "../connection.h"
 #include "../errors.h"
 #include "fields.h"
@@ -42,7 +43,7 @@ void rt_send_file_of_type(struct connection *connection, const char *file_name, 
         rt_send_error(connection, 404, "there is no such file");
         return;
     }
-    mg_send_mime_file2(connection->civetweb, file_name, mime, NULL);
+    civetweb_send_named_file(connection->civetweb, file_name, mime);
     connection->response.state = RESPONSE_DONE;
 }
 

@@ -17,6 +17,7 @@
 #include "../civetweb_internal.h"
 #include "../errors.h"
 #include "escapes.h"
+#include "header_list.h"
 #include "multipart.h"
 #include "request.h"
 #include "runtime.h"
@@ -352,47 +353,33 @@ static bool next_urlencoded(struct connection *connection)
     return true;
 }
 
-static bool copy_value(const char *value, size_t size, char **copy)
-{
-    *copy = malloc(size + 1);
-    if (*copy == NULL)
-        return false;
-    memcpy(*copy, value, size);
-    (*copy)[size] = '\0';
-    return true;
-}
-
 /* One header of a part. */
 static bool take_header(struct connection *connection, const char *line, size_t size)
 {
     struct form *form = connection->form;
     const char *colon = memchr(line, ':', size);
-    const char *value, *end = line + size;
+    struct text key, value;
     char *name, *file_name, *type;
-    size_t name_size;
 
     if (colon == NULL || memchr(line, '\0', size) != NULL)
         return malformed(connection, "a line of a part's headers is no header");
-    name_size = (size_t)(colon - line);
-    for (value = colon + 1; value < end && (*value == ' ' || *value == '\t'); value++)
-        ;
-    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    size = (size_t)(end - value);
-    if (name_size == 19 && strncasecmp(line, "Content-Disposition", 19) == 0 && form->field.name == NULL) {
-        bool copied = multipart_parameter(value, size, "name", &name) &&
-                      multipart_parameter(value, size, "filename", &file_name);
+    key = (struct text){line, (size_t)(colon - line)};
+    value = trim(colon + 1, line + size);
+    if (text_is(key, "Content-Disposition") && form->field.name == NULL) {
+        bool copied = multipart_parameter(value.start, value.length, "name", &name) &&
+                      multipart_parameter(value.start, value.length, "filename", &file_name);
 
         form->field.name = name;
         if (!copied)
             return no_memory(connection);
         form->field.file_name = file_name;
-        if (size < 9 || strncasecmp(value, "form-data", 9) != 0)
+        if (value.length < 9 || strncasecmp(value.start, "form-data", 9) != 0)
             return malformed(connection, "a part is no form-data");
         if (name == NULL)
             return malformed(connection, "a part has no name");
-    } else if (name_size == 12 && strncasecmp(line, "Content-Type", 12) == 0 && form->field.mime_type == NULL) {
-        if (!copy_value(value, size, &type))
+    } else if (text_is(key, "Content-Type") && form->field.mime_type == NULL) {
+        type = strndup(value.start, value.length);
+        if (type == NULL)
             return no_memory(connection);
         form->field.mime_type = type;
     }

@@ -46,6 +46,14 @@ static void let_go(struct handler *handler)
         handler_free(handler);
 }
 
+/* Let go of a handler that find() has given. */
+static void release(struct handlers *handlers, struct handler *handler)
+{
+    pthread_mutex_lock(&handlers->mutex);
+    let_go(handler);
+    pthread_mutex_unlock(&handlers->mutex);
+}
+
 /* Registration */
 
 /* Put a handler into a list, in the place of the one that its URI had before. */
@@ -150,7 +158,6 @@ static struct handler *find(struct handlers *handlers, struct handler *const *li
 /* Call a handler that was found, and let go of it. */
 static int32_t call(struct connection *connection, struct handler *handler)
 {
-    struct handlers *handlers = &connection->server->handlers;
     struct server *before;
     int32_t result;
 
@@ -159,10 +166,18 @@ static int32_t call(struct connection *connection, struct handler *handler)
     result = handler->callback(connection->handle, handler->user_data);
     server_leave(before);
     atomic_store(&connection->in_request, false);
-    pthread_mutex_lock(&handlers->mutex);
-    let_go(handler);
-    pthread_mutex_unlock(&handlers->mutex);
+    release(&connection->server->handlers, handler);
     return result;
+}
+
+bool handlers_have_authorizations(struct handlers *handlers)
+{
+    bool have;
+
+    pthread_mutex_lock(&handlers->mutex);
+    have = handlers->authorizations != NULL;
+    pthread_mutex_unlock(&handlers->mutex);
+    return have;
 }
 
 int handlers_authorize(struct connection *connection)
@@ -199,11 +214,8 @@ int handlers_answer(struct connection *connection)
     /* Who the user is, CivetWeb finds out before it answers itself; here it has not come to that yet. */
     status = handlers_require_password(connection);
     if (status != 0) {
-        pthread_mutex_lock(&handlers->mutex);
-        let_go(handler);
-        pthread_mutex_unlock(&handlers->mutex);
+        release(handlers, handler);
         return status;
     }
-    status = call(connection, handler);
-    return response_settle(connection, status);
+    return response_settle(connection, call(connection, handler));
 }

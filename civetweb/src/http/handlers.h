@@ -3,6 +3,7 @@
 #define AH_HANDLERS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "alusus_http/alusus_http.h"
@@ -32,6 +33,9 @@ void handlers_free(struct handlers *handlers);
 /* Ask the authorization handler for this request's URI. 0: the request goes on; else it has been refused and
  * answered, with this status. */
 int handlers_authorize(struct connection *connection);
+
+/* Whether there is any authorization handler, which may keep the thread that asks it waiting. */
+bool handlers_have_authorizations(struct handlers *handlers);
 
 /* Check the request against the password files. 0: it may go on; else its client has been asked for a password. */
 int handlers_require_password(struct connection *connection);

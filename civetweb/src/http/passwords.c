@@ -88,20 +88,6 @@ static bool edit(const char *file_name, const char *domain, const char *user, co
     return ok && !text->failed;
 }
 
-static bool write_all(int file, const struct text_buffer *text)
-{
-    size_t written = 0;
-
-    while (written < text->size) {
-        ssize_t count = write(file, text->bytes + written, text->size - written);
-
-        if (count < 0 && errno != EINTR)
-            return false;
-        written += count > 0 ? (size_t)count : 0;
-    }
-    return fsync(file) == 0;
-}
-
 /* Put the new contents in the place of the old ones at one go: who reads meanwhile has either. */
 static bool replace(const char *file_name, const struct text_buffer *text)
 {
@@ -118,7 +104,7 @@ static bool replace(const char *file_name, const struct text_buffer *text)
     if (file < 0) {
         storing_set_error("cannot make a file beside", file_name);
     } else {
-        ok = write_all(file, text);
+        ok = write_all(file, text->bytes, text->size) && fsync(file) == 0;
         ok = close(file) == 0 && ok && rename(part.bytes, file_name) == 0;
         if (!ok) {
             storing_set_error("cannot write", file_name);

@@ -50,7 +50,7 @@ static bool send_bytes(struct connection *connection, const void *data, size_t s
     const char *at = data;
 
     while (size > 0) {
-        int count = mg_write(connection->civetweb, at, size < INT_MAX ? size : INT_MAX);
+        int count = civetweb_write(connection->civetweb, at, size < INT_MAX ? size : INT_MAX);
 
         if (count <= 0) {
             civetweb_close_after_answer(connection->civetweb);
@@ -284,7 +284,8 @@ static bool send_chunk(struct connection *connection, const void *data, size_t s
     return false;
 }
 
-int32_t response_send_body(struct connection *connection, const void *data, size_t size)
+/* Send bytes of the body, framed as the response needs it. */
+static int32_t send_body(struct connection *connection, const void *data, size_t size)
 {
     struct response *response = &connection->response;
     bool ok = true;
@@ -329,7 +330,7 @@ int32_t response_send_body(struct connection *connection, const void *data, size
 
 int32_t rt_send_chunk(struct connection *connection, const char *data, size_t data_len)
 {
-    return connection_in_request(connection) ? response_send_body(connection, data, data_len) : -1;
+    return connection_in_request(connection) ? send_body(connection, data, data_len) : -1;
 }
 
 int32_t rt_write(struct connection *connection, const char *buffer, size_t buffer_size)
@@ -342,7 +343,7 @@ int32_t rt_write(struct connection *connection, const char *buffer, size_t buffe
         return 0;
     if (response->state != RESPONSE_NONE && response->state != RESPONSE_RAW) {
         if (response->state != RESPONSE_BODY || response->framing != FRAMING_CHUNKED)
-            return response_send_body(connection, buffer, buffer_size);
+            return send_body(connection, buffer, buffer_size);
         error_set(AH_ERROR_WRONG_STATE, "this response is sent in chunks, since it has no Content-Length; send its "
                                         "body with sendChunk");
         return -1;
@@ -392,10 +393,8 @@ static int32_t send_error_page(struct connection *connection, int32_t status, co
     struct text_buffer page = {0};
     int32_t result = -1;
 
-    if (!has_no_body(status)) {
-        text_format(&page, "Error %d: %s\n", status, mg_get_response_code_text(connection->civetweb, status));
-        text_append_string(&page, message);
-    }
+    text_format(&page, "Error %d: %s\n", status, mg_get_response_code_text(connection->civetweb, status));
+    text_append_string(&page, message);
     if (page.failed)
         error_set_no_memory();
     else
@@ -415,7 +414,7 @@ int32_t rt_send_error(struct connection *connection, int32_t status, const char 
         return -1;
     }
     if (!response->in_error_page && civetweb_option(connection->civetweb, CIVETWEB_ERROR_PAGES)[0] != '\0') {
-        mg_send_http_error(connection->civetweb, status, "%s", message); /* asks httpError, too */
+        civetweb_send_error(connection->civetweb, status, message); /* asks httpError, too */
         response->state = RESPONSE_DONE;
         response->status = status;
         return 0;
@@ -452,12 +451,12 @@ int32_t rt_send_redirect(struct connection *connection, const char *uri, int32_t
 
 /* The end */
 
-void response_send_error(struct connection *connection, int status, const char *message)
+/* Send an error page for which the program has not asked. */
+static void send_unasked_error(struct connection *connection, int status)
 {
     bool was_in_request = atomic_exchange(&connection->in_request, true);
 
-    response_reset(&connection->response);
-    rt_send_error(connection, status, message);
+    rt_send_error(connection, status, "");
     atomic_store(&connection->in_request, was_in_request);
     error_clear();
 }
@@ -476,7 +475,7 @@ int response_settle(struct connection *connection, int32_t status)
         if (status == 0)
             return 0;
         if (status < 0 || (status >= 400 && status <= 599)) {
-            response_send_error(connection, status < 0 ? 500 : status, "");
+            send_unasked_error(connection, status < 0 ? 500 : status);
         } else { /* said to be answered, and is not: the client shall not wait */
             civetweb_close_after_answer(connection->civetweb);
             return status;

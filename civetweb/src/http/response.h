@@ -39,12 +39,6 @@ struct response {
 void response_reset(struct response *response);
 void response_free(struct response *response);
 
-/* Send bytes of the body, framed as the response needs it. */
-int32_t response_send_body(struct connection *connection, const void *data, size_t size);
-
-/* Send an answer for which a program has not asked: an error page, a refusal. */
-void response_send_error(struct connection *connection, int status, const char *message);
-
 /* A program's callback for this request has returned `status`. What it left undone is done here: an error
  * page for a status without an answer, the end of a connection whose answer is not complete. Returns what
  * CivetWeb is told: above 0, the request is answered; 0, it is not. */

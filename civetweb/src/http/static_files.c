@@ -169,7 +169,7 @@ static int answer_file(struct mg_connection *civetweb, const char *path)
     int status;
 
     if (!open_file(civetweb, path, conditions.range == NULL || !is_get, &file)) {
-        mg_send_http_error(civetweb, 404, "%s", "Not found");
+        civetweb_send_error(civetweb, 404, "Not found");
         return 404;
     }
     status = conditions_status(&conditions, &file.representation);
@@ -195,7 +195,7 @@ static int redirect_to_folder(struct mg_connection *civetweb)
     const char *from;
 
     if (location == NULL) {
-        mg_send_http_error(civetweb, 503, "%s", "out of memory");
+        civetweb_send_error(civetweb, 503, "out of memory");
         return 503;
     }
     for (at = location, from = request->local_uri; *from != '\0'; from++)

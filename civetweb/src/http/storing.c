@@ -58,23 +58,29 @@ bool storing_begin(struct storing *storing, const char *directory, const char *n
     return false;
 }
 
-bool storing_write(struct storing *storing, const void *data, size_t size)
+bool write_all(int file, const void *data, size_t size)
 {
     const char *at = data;
 
     while (size > 0) {
-        ssize_t count = write(storing->file, at, size);
+        ssize_t count = write(file, at, size);
 
         if (count < 0 && errno == EINTR)
             continue;
-        if (count < 0) {
-            storing_set_error("cannot write", storing->name);
+        if (count < 0)
             return false;
-        }
         at += count;
         size -= (size_t)count;
     }
     return true;
+}
+
+bool storing_write(struct storing *storing, const void *data, size_t size)
+{
+    if (write_all(storing->file, data, size))
+        return true;
+    storing_set_error("cannot write", storing->name);
+    return false;
 }
 
 bool storing_finish(struct storing *storing)

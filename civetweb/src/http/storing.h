@@ -16,6 +16,9 @@ struct storing {
  * error set, as with the others. */
 bool storing_begin(struct storing *storing, const char *directory, const char *name);
 
+/* Write all of it to a file; false, with errno, when that failed. */
+bool write_all(int file, const void *data, size_t size);
+
 bool storing_write(struct storing *storing, const void *data, size_t size);
 
 /* Give the file its name. One that is there already is left alone, and the new one is gone. */

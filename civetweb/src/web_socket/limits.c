@@ -10,7 +10,6 @@
 #include "../options.h"
 
 #define MAX_THREADS 1024
-#define DAY_MS (24L * 60 * 60 * 1000)
 
 enum number {
     MAX_MESSAGE_SIZE,

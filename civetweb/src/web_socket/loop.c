@@ -347,6 +347,26 @@ void loop_interrupt(struct loop *loop)
     pthread_mutex_unlock(&loop->mutex);
 }
 
+void loop_touch(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    loop->claims++;
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+void loop_watch(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    loop->turn++;
+    loop->claims++;
+    loop->resting = false;
+    if (loop->waiting) /* in fill_in, which ends */
+        signal_descriptor(loop);
+    if (loop->standby_sleeps)
+        pthread_cond_signal(&loop->standby);
+    pthread_mutex_unlock(&loop->mutex);
+}
+
 void loop_rest(struct loop *loop)
 {
     pthread_mutex_lock(&loop->mutex);

@@ -66,6 +66,13 @@ void loop_lead(struct loop *loop, int timeout_ms);
 /* End the wait of loop_lead(), or the next one before it begins. */
 void loop_interrupt(struct loop *loop);
 
+/* The polling thread is away, but not held up: it has done one thing and goes on to the next. */
+void loop_touch(struct loop *loop);
+
+/* A thread leads that has not been in loop_lead(), or nobody does: it is away, and from now on it is seen for
+ * how long, also when the loop's own thread has filled in and had nothing more to tell. */
+void loop_watch(struct loop *loop);
+
 /* The polling thread has nothing to do and will be back when loop_descriptor() is readable: it is not
  * away. */
 void loop_rest(struct loop *loop);

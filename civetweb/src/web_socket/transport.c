@@ -18,8 +18,12 @@ void transport_open(struct transport *transport, int socket, SSL *tls)
     transport->tls = tls;
     fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* fails for a unix socket, which has no delay */
-    if (tls != NULL)
-        SSL_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (tls == NULL)
+        return;
+    SSL_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* A stream may end without close_notify: only a Close frame says that nothing is missing, and what came before
+     * the end can still be answered. */
+    SSL_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
 static ssize_t tls_result(SSL *tls, int result)

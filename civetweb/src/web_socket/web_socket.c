@@ -79,33 +79,26 @@ static void set_cork(struct web_socket *socket, bool corked)
     pthread_mutex_unlock(&socket->sender.mutex);
 }
 
-void web_socket_uncork(struct connection *connection)
+/* Send what is queued, without being the owner: unless that gathers it, or is to gather nothing more. */
+static void flush(struct connection *connection, bool uncork)
 {
     struct sender *sender = &connection->web_socket.sender;
     bool lost;
 
     pthread_mutex_lock(&sender->mutex);
-    sender->corked = false;
-    sender_flush(sender);
-    lost = sender->lost;
-    pthread_mutex_unlock(&sender->mutex);
-    if (lost)
-        web_socket_expire(connection);
-}
-
-/* The socket takes bytes again, while its owner may be in a callback for long. */
-static void flush_for_owner(struct connection *connection)
-{
-    struct sender *sender = &connection->web_socket.sender;
-    bool lost;
-
-    pthread_mutex_lock(&sender->mutex);
+    if (uncork)
+        sender->corked = false;
     if (!sender->corked)
         sender_flush(sender);
     lost = sender->lost;
     pthread_mutex_unlock(&sender->mutex);
     if (lost)
         web_socket_expire(connection);
+}
+
+void web_socket_uncork(struct connection *connection)
+{
+    flush(connection, true);
 }
 
 /* Receiving: the owner only */
@@ -256,7 +249,34 @@ static void run_clock(struct connection *connection, size_t received)
                           memory_order_relaxed);
 }
 
-/* Turn bytes into callbacks. Behind a Close frame, they are dropped. */
+/* Handle a control frame amid a message, or what is none: the callback's time is not the client's. */
+static void handle_in_own_time(struct connection *connection, const struct message *message)
+{
+    struct web_socket *socket = &connection->web_socket;
+    int64_t began = socket->begun_at != 0 ? clock_now() : 0;
+
+    if (began != 0)
+        atomic_store_explicit(&socket->message_until, 0, memory_order_relaxed);
+    handle_message(connection, message);
+    if (began != 0)
+        socket->begun_at += clock_now() - began; /* run_clock sets the time anew */
+}
+
+/* Handle what is read last. */
+static void handle_last(struct connection *connection)
+{
+    struct web_socket *socket = &connection->web_socket;
+
+    socket->holds_last = false;
+    if (socket->held_error.code == 0) {
+        handle_message(connection, &socket->held_close);
+        return;
+    }
+    web_socket_close(connection, socket->held_error.code, socket->held_error.reason);
+    end(connection);
+}
+
+/* Turn bytes into callbacks, up to what is read last. */
 static void consume(struct connection *connection, struct bytes bytes)
 {
     struct web_socket *socket = &connection->web_socket;
@@ -265,7 +285,7 @@ static void consume(struct connection *connection, struct bytes bytes)
     size_t size = bytes.size;
     bool corked = false;
 
-    while (!socket->ended && !socket->holds_close) {
+    while (!socket->ended && !socket->holds_last) {
         enum received received = receiver_next(&socket->receiver, &bytes, &message, &error);
 
         if (received == RECEIVED_NOTHING)
@@ -273,8 +293,8 @@ static void consume(struct connection *connection, struct bytes bytes)
         if (receiver_is_at_rest(&socket->receiver))
             stop_clock(socket);
         if (received == RECEIVED_ERROR) {
-            web_socket_close(connection, error.code, error.reason);
-            end(connection);
+            socket->held_error = error;
+            socket->holds_last = true;
             break;
         }
         /* Answers to messages that came together leave together. Mail is answered elsewhere. */
@@ -282,17 +302,19 @@ static void consume(struct connection *connection, struct bytes bytes)
             corked = true;
             set_cork(socket, true);
         }
-        /* What came before a Close frame may still be answered. */
-        if (message.opcode == OPCODE_CLOSE && events_has_mail(connection)) {
+        if (message.opcode == OPCODE_CLOSE) {
             socket->held_close = message;
-            socket->holds_close = true;
+            socket->holds_last = true;
             break;
         }
-        handle_message(connection, &message);
+        handle_in_own_time(connection, &message);
     }
     if (corked)
         set_cork(socket, false);
-    run_clock(connection, size);
+    if (socket->holds_last)
+        stop_clock(socket);
+    else
+        run_clock(connection, size);
 }
 
 /* Read until nothing is left, for a while; true when there may be more. */
@@ -346,18 +368,20 @@ static bool process(struct connection *connection, unsigned work)
     }
     if ((work & WORK_READ) && read_input(connection, work & WORK_END))
         web_socket_schedule(connection);
-    if (socket->holds_close && (socket->peer_ended || !events_has_mail(connection))) {
-        socket->holds_close = false;
-        handle_message(connection, &socket->held_close);
-    }
+    if (socket->holds_last && (socket->peer_ended || !events_has_mail(connection)))
+        handle_last(connection);
 
     pthread_mutex_lock(&socket->sender.mutex);
     if (work & (WORK_WRITE | WORK_FLUSH))
         sender_flush(&socket->sender);
     lost = socket->sender.lost || atomic_load(&socket->expired);
     pthread_mutex_unlock(&socket->sender.mutex);
-    if (lost || socket->peer_ended)
+    /* A client that has ended its side may still read the answers to what it has sent. */
+    if (lost || (socket->peer_ended && !events_has_mail(connection))) {
+        if (socket->holds_last)
+            handle_last(connection); /* nothing is told behind the end */
         end(connection);
+    }
     if (!socket->ended)
         return false;
 
@@ -432,7 +456,7 @@ static bool work_through(struct connection *connection, uint32_t events)
         /* Its owner will see the work; but it may be in a callback for long, and what can be sent is. */
         atomic_fetch_and(&connection->web_socket.work, ~(unsigned)WORK_FLUSH);
         if ((work & WORK_WRITE) || (before & WORK_FLUSH))
-            flush_for_owner(connection);
+            flush(connection, false);
         handle_unpin(connection->handle);
         return false;
     }

@@ -60,8 +60,9 @@ struct web_socket {
     uint64_t begun_size; /* bytes that have come since */
     bool announced; /* the ready callback has run */
     bool peer_ended;
-    bool holds_close; /* a Close frame has come, and messages before it have not been answered */
-    struct message held_close;
+    bool holds_last; /* what is read last has come; it is handled when the messages before it are answered */
+    struct message held_close;        /* a Close frame, */
+    struct receive_error held_error;  /* or bytes that break the rules; code 0: not these */
     bool closed_by_peer; /* a Close frame has come */
     bool ended; /* the close callback has begun; to other threads, sender.state says so */
 

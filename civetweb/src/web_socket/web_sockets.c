@@ -80,6 +80,7 @@ void web_sockets_free(struct web_sockets *sockets)
 {
     struct polled_loop *polled;
 
+    loop_release(sockets->loop);
     while ((polled = sockets->polled_loops) != NULL) {
         sockets->polled_loops = polled->next;
         loop_release(polled->loop);
@@ -184,6 +185,4 @@ void web_sockets_stop(struct web_sockets *sockets)
     while (sockets->count > 0)
         pthread_cond_wait(&sockets->ended, &sockets->mutex);
     pthread_mutex_unlock(&sockets->mutex);
-    loop_release(sockets->loop);
-    sockets->loop = NULL;
 }

@@ -48,8 +48,8 @@ bool web_sockets_start(struct web_sockets *sockets);
 bool web_sockets_enter(struct web_sockets *sockets);
 void web_sockets_leave(struct web_sockets *sockets);
 
-/* Say goodbye to every peer (1001), wait for their answers for as long as the limits allow, run
- * every close callback, and end the threads. */
+/* Say goodbye to every peer (1001), wait for their answers for as long as the limits allow, and run
+ * every close callback. web_sockets_free ends the threads. */
 void web_sockets_stop(struct web_sockets *sockets);
 
 /* Whether web_sockets_stop has begun. */

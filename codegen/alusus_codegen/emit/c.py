@@ -16,7 +16,6 @@ from ..model import (
     Kind,
     Parameter,
     Role,
-    Section,
     Structure,
 )
 from .templates import environment
@@ -239,27 +238,52 @@ def user_data(callback: Callback) -> str:
 # Comments
 
 
+# A code span that names something: a declaration, a parameter, a member of a class.
+_NAMING_SPAN = re.compile(r"`(\w+(?:\.\w+)*)`")
+
+
 class Comments:
     """The comment of each declaration, from the English text of its section."""
 
     def __init__(self, api: Api) -> None:
         self._sections = {id(d): s for s in api.sections for d in s.declarations}
-        self._first = {id(s.declarations[0]) for s in api.sections if s.declarations}
+        self._names = _c_names(api)
 
     def comment_for(self, declaration: Declaration) -> str:
         section = self._sections.get(id(declaration))
         if section is None:  # the member of a table: the table's comment has it
             return ""
-        return comment("\n\n".join(_comment_blocks(declaration, section)))
+        return comment("\n\n".join(self._blocks(declaration, section.documentation["en"])))
+
+    def _blocks(self, declaration: Declaration, text: Documentation) -> Iterator[str]:
+        yield self._in_c(text.body)
+        if items := "\n".join(f"- {item}" for item in _comment_items(declaration, text)):
+            yield self._in_c(items)
+        if isinstance(declaration, Function):
+            yield f"In Alusus: `{declaration.notation}`"
+
+    def _in_c(self, text: str) -> str:
+        """The text with the names that C has; it names everything as Alusus does."""
+
+        def spelled(span: re.Match[str]) -> str:
+            return f"`{'.'.join(self._names.get(part, part) for part in span[1].split('.'))}`"
+
+        return _NAMING_SPAN.sub(spelled, text)
 
 
-def _comment_blocks(declaration: Declaration, section: Section) -> Iterator[str]:
-    text = section.documentation["en"]
-    yield text.body
-    if items := "\n".join(f"- {item}" for item in _comment_items(declaration, text)):
-        yield items
-    if isinstance(declaration, Function):
-        yield f"In Alusus: `{declaration.notation}`"
+def _c_names(api: Api) -> dict[str, str]:
+    """What C calls things, by their Alusus names; of overloads, the one that has the name alone."""
+    found: dict[str, str] = {}
+    for declaration in (*api.declarations, *api.callbacks):
+        match declaration:
+            case Function() | Callback():
+                found |= {p.name.alusus: p.name.c for p in declaration.parameters}
+            case Structure():
+                found |= {f.name.alusus: f.name.c for f in declaration.fields}
+    for declaration in sorted(api.declarations, key=lambda d: len(d.name.c), reverse=True):
+        if declaration.name.c:
+            found[declaration.name.alusus] = declaration.name.c
+    return found
 
 
 def _comment_items(declaration: Declaration, text: Documentation) -> Iterator[str]:

@@ -618,7 +618,7 @@ def _returned(signature: Signature, arguments: list[str], indent: int = 1) -> li
         case Kind.HANDLE:
             result = f"{function.returns.python}(_marshal.checked_pointer(result))"
         case Kind.POINTER:
-            result = "_driver.user_data(_marshal.checked_user_data(result))"
+            result = "_driver.user_data(_marshal.checked_optional(result))"
         case _:
             raise AssertionError(
                 f"Python cannot return {function.returns.notation}, of {function.symbol}"

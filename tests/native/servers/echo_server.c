@@ -181,7 +181,7 @@ static void write_from_threads(ah_connection *connection, int threads, int count
  *     write COUNT SIZE               writes messages from the callback
  *     threads THREADS COUNT SIZE     writes messages from other threads, for which the callback waits
  *     close | return                 closes, by call or by the callback's result
- * Anything else is sent back.
+ * Anything else is sent back. A ping may tell to nap, too.
  */
 static int32_t obey(ah_connection *connection, int32_t opcode, const char *data, size_t data_len, void *user_data)
 {
@@ -189,10 +189,12 @@ static int32_t obey(ah_connection *connection, int32_t opcode, const char *data,
     int first = 0, second = 0, third = 0;
 
     (void)user_data;
-    if (opcode != 1 || data_len >= sizeof command)
+    if ((opcode != 1 && opcode != 9) || data_len >= sizeof command)
         return 1;
     memcpy(command, data, data_len);
     command[data_len] = '\0';
+    if (opcode == 9 && strncmp(command, "nap", 3) != 0)
+        return 1;
     LOG(connection, "told to %s", command);
     if (strcmp(command, "wait") == 0) {
         wait_for_release();

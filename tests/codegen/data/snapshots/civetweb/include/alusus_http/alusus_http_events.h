@@ -14,7 +14,8 @@
  * For most events, a thread of the server waits for the answer: give it at once. For those of open
  * WebSockets (ready, message, close) nobody waits. They come in runs: what arrived together on one
  * WebSocket stands together in the batch, in order, and the next run of that WebSocket comes when
- * this one has been answered. So the unit that several threads of a program may share is the run.
+ * this one has been answered. A ready event is a run of its own. So the unit that several threads of a
+ * program may share is the run.
  *
  * The sockets of these WebSockets are read by the thread in ah_next_events(). What a thread writes to
  * WebSockets while it handles a batch is gathered, and sent when it comes for the next one.
@@ -109,6 +110,32 @@ AH_API int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_even
 AH_API int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
 
 /*
+ * Keep the events of a WebSocket that come from now on, the last one among them, for
+ * ah_next_events_of(); ah_next_events() gives out none of them. To be called in its ready event.
+ * Returns 0, or -1 when it has ended.
+ */
+AH_API int32_t ah_claim_web_socket(ah_connection *connection);
+
+/*
+ * ah_next_events() for a claimed WebSocket, on one thread at a time, its reader: wait for its events
+ * and take them. Before that, those up to the id `answered` are answered with 1; 0 answers none.
+ *
+ * Returns the number of events; 0 when none came in time; -1 when the WebSocket has ended, is not
+ * claimed, or the queue is closed. From the return until its next call of this function, or of
+ * ah_release_web_socket(), the reader may wait where it likes, for room in a client's queue, too; what
+ * it writes to WebSockets may be put off for some milliseconds. It must not stop the server, which
+ * would wait for it to take the last event.
+ */
+AH_API int32_t ah_next_events_of(ah_connection *connection, uint64_t answered, int32_t timeout_ms,
+                                 ah_event *events, int32_t capacity, void *memory, size_t memory_size);
+
+/*
+ * Have ah_next_events() give out the events of a claimed WebSocket again, once those that have been
+ * taken are answered. Ends a call of ah_next_events_of() for it. Nothing happens to one that has ended.
+ */
+AH_API void ah_release_web_socket(ah_connection *connection);
+
+/*
  * A file descriptor that is readable while events wait, for poll() and its like; do nothing else with
  * it. It lives as long as the queue. When it is readable, call ah_next_events() with a timeout of 0
  * until that returns 0. This is for one thread, the one that asks for the descriptor: what would be
@@ -149,7 +176,8 @@ typedef enum ah_exchange_flags {
     AH_EXCHANGE_EXPECTS_CONTINUE = 4  /* the client sends its body when it is read, and not before */
 } ah_exchange_flags;
 
-/* Post each request as an exchange: a callback for requests, whose receiver is that of ah_start_server(). */
+/* Post each request as an exchange: the callback for requests itself, whose receiver is that of ah_start_server(). It
+ * runs on the thread that polls, too, where no program's function may come between. */
 AH_API int32_t ah_post_exchange(ah_connection *connection);
 
 /*

@@ -1,0 +1,201 @@
+"""The access log: a line for each answer, with the bytes of its body, and the counters beside."""
+
+from __future__ import annotations
+
+import queue
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from alusus_http import http
+from tests.python.serving import Server, respond, serving, until
+from tests.support import REPLY, exchange
+
+PAGE = "<p>page</p>\n" * 1000
+
+
+class Log:
+    """A server's answers to some paths, and the lines that it logs."""
+
+    def __init__(self) -> None:
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.callbacks = http.Callbacks(begin_request=self._begin, log_access=self._log)
+
+    def _log(self, _connection: http.Connection | None, line: str) -> int:
+        self.lines.put(line)
+        return 1
+
+    def _begin(self, connection: http.Connection) -> int:
+        path = http.get_request_info(connection).local_uri
+        if path == "/whole":
+            http.respond(connection, 200, "text/plain", "x" * 1234)
+        elif path == "/raw":
+            return respond(connection, "raw" * 500)
+        elif path == "/early":
+            http.read(connection, 10)
+            http.respond(connection, 200, "text/plain", "read")
+        elif path == "/large":
+            http.respond(connection, 200, "text/plain", "x" * 300_000)
+        elif path == "/file":
+            http.send_file(connection, __file__, None)
+        elif path == "/missing":
+            http.send_file(connection, "/nowhere", None)
+        elif path == "/gone":
+            http.send_redirect(connection, "/whole", 303)
+        else:
+            return 0
+        return 200
+
+    def take(self) -> tuple[str, int, int]:
+        """The request line, the status and the bytes of the next line."""
+        line = self.lines.get(timeout=REPLY)
+        match = re.fullmatch(r'127\.0\.0\.1 - - \[[^]]*\] "([^"]*)" (\d+) (\d+) .*', line)
+        assert match is not None, line
+        return match[1], int(match[2]), int(match[3])
+
+
+@contextmanager
+def logging(**options: str) -> Iterator[tuple[Server, Log]]:
+    log = Log()
+    with serving(log.callbacks, **options) as server:
+        yield server, log
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/whole", 200),
+        ("HEAD", "/whole", 200),
+        ("GET", "/raw", 200),
+        ("GET", "/large", 200),
+        ("GET", "/file", 200),
+        ("GET", "/missing", 404),
+        ("GET", "/gone", 303),
+        ("GET", "/page.html", 200),
+        ("HEAD", "/page.html", 200),
+        ("GET", "/folder/", 200),
+        ("GET", "/folder", 301),
+        ("GET", "/none", 404),
+        ("GET", "/script.cgi", 200),
+        ("DELETE", "/page.html", 405),
+        ("OPTIONS", "/", 200),
+    ],
+)
+def test_bytes_are_those_of_the_body(tmp_path: Path, method: str, path: str, status: int) -> None:
+    (tmp_path / "page.html").write_text(PAGE)
+    (tmp_path / "folder").mkdir()
+    script = tmp_path / "script.cgi"
+    script.write_text("#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nIt runs'\n")
+    script.chmod(0o755)
+    options = {"enable_directory_listing": "yes", "cgi_pattern": "**.cgi$"}
+    with logging(document_root=str(tmp_path), **options) as (server, log):
+        request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = exchange(server.port, request.encode())
+        body = answer.partition(b"\r\n\r\n")[2]
+        assert log.take() == (f"{method} {path} HTTP/1.1", status, len(body))
+
+
+def test_bytes_of_requests_that_share_a_connection() -> None:
+    with logging(enable_keep_alive="yes") as (server, log):
+        one = b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n"
+        two = (
+            b"POST /early HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", server.port), timeout=REPLY) as client:
+            client.sendall(one)
+            assert log.take() == ("GET /whole HTTP/1.1", 200, 1234)
+            client.sendall(two)
+            answer = b""
+            while b"100 Continue" not in answer:
+                answer += client.recv(4096)
+            client.sendall(b"ok")
+            assert log.take() == ("POST /early HTTP/1.1", 200, 4)
+
+
+def test_bytes_over_tls(tmp_path: Path, certificate: Path) -> None:
+    (tmp_path / "page.html").write_text(PAGE)
+    trust = ssl.create_default_context(cafile=str(certificate))
+    options = {"document_root": str(tmp_path), "ssl_certificate": str(certificate)}
+    with logging(listening_ports="127.0.0.1:0s", **options) as (server, log):
+        for path, size in {"/page.html": len(PAGE), "/whole": 1234, "/raw": 1500}.items():
+            with (
+                socket.create_connection(("127.0.0.1", server.port), timeout=REPLY) as plain,
+                trust.wrap_socket(plain, server_hostname="127.0.0.1") as client,
+            ):
+                client.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+                assert log.take() == (f"GET {path} HTTP/1.0", 200, size)
+
+
+@pytest.mark.parametrize(
+    ("request_", "line", "status"),
+    [
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1", 204),
+        (b"GET http://y/ HTTP/1.1\r\nHost: y\r\n\r\n", "GET http://y/ HTTP/1.1", 421),
+        (b"GET a HTTP/1.1\r\nHost: x\r\n\r\n", "GET a HTTP/1.1", 400),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", "GET / HTTP/1.1", 505),
+        (b"no request at all\r\n\r\n", "- - HTTP/1.0", 400),
+        (b'GET / HTTP/1.1 "forged\r\nline"\r\n\r\n', "- - HTTP/1.0", 400),
+        (b"GET /" + b"a" * 20000, "- - HTTP/1.0", 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 20000, "- - HTTP/1.0", 431),
+        (b"GET / HTTP/1.1\r\nHost: x", "- - HTTP/1.0", 408),
+    ],
+)
+def test_requests_that_reach_no_handler(request_: bytes, line: str, status: int) -> None:
+    """They are logged and counted as the others are, once each."""
+    with logging(request_timeout_ms="1000", enable_keep_alive="yes") as (server, log):
+        first = b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port), timeout=REPLY) as client:
+            client.sendall(first + request_)
+            answer = b""
+            while part := client.recv(65536):
+                answer += part
+        assert log.take() == ("GET /whole HTTP/1.1", 200, 1234)
+        last = answer[answer.rindex(b"HTTP/1.") :]
+        assert log.take() == (line, status, len(last.partition(b"\r\n\r\n")[2]))
+        until(lambda: http.get_server_statistics(server.context).connections_open == 0)
+        assert log.lines.empty()
+        statistics = http.get_server_statistics(server.context)
+        assert statistics.requests == 2
+        assert statistics.successful == (2 if status == 204 else 1)
+        assert statistics.client_errors == (1 if 400 <= status < 500 else 0)
+        assert statistics.bytes_sent == len(answer)
+
+
+def test_a_connection_without_a_request_is_none() -> None:
+    with logging() as (server, log):
+        socket.create_connection(("127.0.0.1", server.port)).close()
+        until(lambda: http.get_server_statistics(server.context).connections_accepted == 1)
+        until(lambda: http.get_server_statistics(server.context).connections_open == 0)
+        assert http.get_server_statistics(server.context).requests == 0
+        assert log.lines.empty()
+
+
+def test_a_client_at_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with (
+        logging(listening_ports=f"127.0.0.1:0,x{path}") as (_, log),
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.settimeout(REPLY)
+        client.connect(str(path))
+        client.sendall(b"GET /whole HTTP/1.0\r\nHost: x\r\n\r\n")
+        assert log.lines.get(timeout=REPLY).startswith("unix: - - [")
+
+
+def test_plain_http_at_a_tls_port_is_told(certificate: Path) -> None:
+    told: queue.Queue[str] = queue.Queue()
+
+    def log_message(_connection: http.Connection | None, message: str) -> int:
+        told.put(message)
+        return 1
+
+    options = {"listening_ports": "127.0.0.1:0s", "ssl_certificate": str(certificate)}
+    with serving(http.Callbacks(log_message=log_message), **options) as server:
+        assert exchange(server.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+        message = told.get(timeout=REPLY)
+        assert message == "no TLS handshake: a client spoke plain HTTP to a TLS port"
