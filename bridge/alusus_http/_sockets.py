@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from .websocket import (
 
 INTERNAL_ERROR, TRY_AGAIN_LATER, TOO_BIG, INVALID_DATA = 1011, 1013, 1009, 1007
 
-ACCEPT, REFUSE, GO_ON, CLOSE_NOW = 0, 1, 1, 0  # answers to connect and to messages
+ACCEPT, REFUSE, GO_ON = 0, 1, 1  # answers to connect and to messages
 
 _NO_LIMIT = 2**31  # beyond what the library takes of one message
 
@@ -75,7 +76,7 @@ class SocketOptions:
     authorize: Authorize | None = None
 
 
-class Sockets:
+class Sockets(ABC):
     """The WebSockets of one path on a running server, by their connections.
 
     The events of one connection come one after the other, so that its entries need no lock.
@@ -100,17 +101,21 @@ class Sockets:
 
     # What a kind of handler does
 
+    @abstractmethod
     def _make(self, connection: http.Connection, request: Request) -> WebSocket | AsyncWebSocket:
-        raise NotImplementedError
+        """Make what stands for a WebSocket that is ready."""
 
+    @abstractmethod
     def _opened(self, ws: Any) -> None:
-        raise NotImplementedError
+        """Begin to handle it."""
 
+    @abstractmethod
     def _received(self, ws: Any, message: str | bytes) -> int | Later:
-        raise NotImplementedError
+        """Handle a message, or keep it for who does; returns the answer to its event."""
 
+    @abstractmethod
     def _ended(self, ws: Any, over: ConnectionClosed) -> None:
-        raise NotImplementedError
+        """Handle its end; nothing follows."""
 
     def end_all(self) -> None:
         """Give up the handlers that still run: the time to end by themselves is over."""
