@@ -8,25 +8,28 @@ so that what else the machine does falls on all; the ratios are of runs of one r
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
-import socket
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from http_requests import Row, run_wrk
+from run import (
+    ROOT,
+    Command,
+    Result,
+    in_turn,
+    median,
+    number,
+    print_table,
+    ratio,
+    running,
+    wait_for_http,
+)
+
 APPLICATIONS = ROOT / "bench/applications"
 PEERS = ROOT / "build/bench-venv/bin"
 
-START = 20.0  # seconds that a server may take to answer
-STOP = 5.0
-
-Command = Callable[[int], Sequence[str | Path]]
+WARM_UP = 1.0  # seconds
 
 
 def ours(*arguments: str) -> Command:
@@ -66,80 +69,38 @@ SERVERS: dict[str, dict[str, Command]] = {
 GOALS = {"granian": 0.8, "uvicorn": 1.0, "waitress": 1.0, "gunicorn": 5.0}
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(command: Command) -> Iterator[int]:
-    """Run a server until the block ends; gives its port."""
-    port = free_port()
-    process = subprocess.Popen(
-        command(port),
-        cwd=APPLICATIONS,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        end = time.monotonic() + START
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if time.monotonic() > end or process.poll() is not None:
-                    raise RuntimeError("the server does not listen") from None
-                time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def measure(port: int, connections: int, seconds: int) -> float:
-    """Return the requests answered in a second."""
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", f"http://127.0.0.1:{port}/"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    if "Non-2xx" in done.stdout:
-        raise RuntimeError(f"not every answer was 200:\n{done.stdout}")
-    match = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    assert match is not None, done.stdout
-    return float(match[1])
-
-
-def compare(interface: str, connections: int, rounds: int, seconds: int) -> None:
+def compare(interface: str, connections: int, rounds: int, seconds: float) -> None:
     """Measure the servers of one interface and print their table."""
-    results: dict[str, list[float]] = {name: [] for name in SERVERS[interface]}
-    for _ in range(rounds):
-        for name, command in SERVERS[interface].items():
-            with running(command) as port:
-                measure(port, connections, 1)
-                results[name].append(measure(port, connections, seconds))
-    print(f"\n{interface}, {connections} connections: requests per second\n")
-    print("| server | requests | ours / it; to reach |\n| --- | --- | --- |")
-    first = next(iter(results.values()))
-    for name, values in results.items():
-        ratios = [mine / other for mine, other in zip(first, values, strict=True)]
-        goal = GOALS.get(name)
-        cell = "" if goal is None else f"{statistics.median(ratios):.2f}; {goal:g}"
-        print(f"| {name} | {statistics.median(values):,.0f} | {cell} |", flush=True)
+    servers = SERVERS[interface]
+    row = Row(interface, "/")
+
+    def run(name: str) -> Result | None:
+        # waitress logs whenever requests wait for a thread, and cannot be told not to.
+        with running(servers[name], wait_for_http, APPLICATIONS, subprocess.DEVNULL) as server:
+            run_wrk(name, server.port, row, WARM_UP, connections)
+            return run_wrk(name, server.port, row, seconds, connections)
+
+    results = in_turn(list(servers), rounds, run)
+    ours = next(iter(servers))
+    print_table(
+        f"{interface}, {connections} connections",
+        ["server", "requests per second", "p99 in µs", "ours / it: median (least to greatest)"],
+        [
+            [
+                name,
+                number(median(results[name], "messages_per_second")),
+                number(median(results[name], "p99_us")),
+                ratio(results, (ours, name), GOALS.get(name)),
+            ]
+            for name in servers
+        ],
+    )
 
 
 def main() -> None:
     """Measure what the arguments choose."""
     parser = argparse.ArgumentParser(description="Compare hosts of applications by wrk.")
-    parser.add_argument("--seconds", type=int, default=3, help="of each run (default: 3)")
+    parser.add_argument("--seconds", type=float, default=3, help="of each run (default: 3)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: 3)")
     parser.add_argument("--connections", type=int, nargs="*", default=[64])
     arguments = parser.parse_args()

@@ -14,24 +14,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from run import (
     PROGRAMS,
     SETTLE,
-    START,
-    STOP,
+    Command,
     Result,
-    free_port,
-    http_answer,
     in_turn,
     median,
     number,
     print_table,
     ratio,
+    running,
+    wait_for_http,
 )
 
 SERVERS = ("native", "civetweb")
@@ -59,21 +57,9 @@ ROWS = [
 ]
 
 
-@contextmanager
-def running(name: str, folder: Path) -> Iterator[int]:
-    """Run a server until the block ends; give its port."""
-    port = free_port()
-    process = subprocess.Popen([PROGRAMS / PROGRAM_OF[name], str(port), folder])
-    try:
-        end = time.monotonic() + START
-        while (answer := http_answer(port)).startswith("no: "):
-            if time.monotonic() > end or process.poll() is not None:
-                raise RuntimeError(f"{name} does not answer: {answer}")
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(STOP)
+def program(name: str, folder: Path) -> Command:
+    """Return the command of a server in C."""
+    return lambda port: [PROGRAMS / PROGRAM_OF[name], str(port), folder]
 
 
 MICROSECONDS = {"us": 1.0, "ms": 1e3, "s": 1e6}
@@ -86,11 +72,13 @@ def percentile(output: str, which: str) -> float:
     return float(found[1]) * MICROSECONDS[found[2]]
 
 
-def run_wrk(name: str, port: int, row: Row, seconds: float) -> Result | None:
+def run_wrk(
+    name: str, port: int, row: Row, seconds: float, connections: int = CONNECTIONS
+) -> Result | None:
     """Run wrk; None, with a line that says why, when requests failed."""
     headers = [part for header in row.headers for part in ("-H", header)]
     duration = f"{max(1, round(seconds))}s"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}", "--latency", *headers]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}", "--latency", *headers]
     command.append(f"http://127.0.0.1:{port}{row.path}")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     time.sleep(SETTLE)
@@ -116,7 +104,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
         (folder / "file.bin").write_bytes(bytes(FILE_SIZE))
-        ports = {name: stack.enter_context(running(name, folder)) for name in SERVERS}
+        ports = {
+            name: stack.enter_context(running(program(name, folder), wait_for_http)).port
+            for name in SERVERS
+        }
         for row in ROWS:
             if arguments.rows is not None and row.name not in arguments.rows:
                 continue

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,7 @@ ECHOES: dict[str, Command] = {
     "asgi": asgi,
     "picows": peer("picows_echo"),
     "websockets": peer("websockets_echo"),
+    "websockets-threads": peer("websockets_threads_echo"),
     "aiohttp": peer("aiohttp_echo"),
     "socketify": peer("socketify_echo"),
 }
@@ -82,7 +84,7 @@ OURS = ("native", "civetweb", "python", *HIGH_LEVEL, "asgi")
 # CivetWeb holds a connection for each of its threads, of which civetweb_echo.c has 260, and a sync
 # function has a thread for each, of which ah_server.py allows 1000; socketify takes milliseconds to
 # open one.
-MOST_IDLE = {"civetweb": 250, "function": 900, "socketify": 2000}
+MOST_IDLE = {"civetweb": 250, "function": 900, "websockets-threads": 900, "socketify": 2000}
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ GOALS: dict[tuple[str, str], dict[str, float]] = {
     ("python", "picows"): {"1x1": 1, "64x1": 1, "64x8": 3, "250x1": 1.2, "8x64KiB": 1},
     ("python", "websockets"): {"64x1": 2, "64x8": 2, "250x1": 2},
     **{(kind, peer): {} for kind in HIGH_LEVEL for peer in ("picows", "websockets")},
+    ("function", "websockets-threads"): {"64x1": 2, "64x8": 2, "250x1": 2},
 }
 BROADCAST_GOALS: dict[tuple[str, str], float] = {
     ("native", "websockets"): 3,
@@ -162,7 +165,7 @@ UPGRADE = (
 CLOSE = bytes.fromhex("888200000000") + (1000).to_bytes(2, "big")  # a frame; its mask is 0
 
 
-def wait_for_web_socket(server: Server, path: str) -> None:
+def wait_for_web_socket(server: Server, path: str = "/") -> None:
     """Wait until a server upgrades."""
     end = time.monotonic() + START
     answer = "nothing"
@@ -191,13 +194,31 @@ def http_answer(port: int) -> str:
     return f"{answer} in {(time.perf_counter() - begin) * 1000:.0f} ms"
 
 
+def wait_for_http(server: Server) -> None:
+    """Wait until a server answers requests."""
+    end = time.monotonic() + START
+    while (answer := http_answer(server.port)).startswith("no: "):
+        if time.monotonic() > end or server.process.poll() is not None:
+            raise RuntimeError(f"the server does not answer: {answer}")
+        time.sleep(0.05)
+
+
 @contextmanager
-def running(command: Command, path: str = "/") -> Iterator[Server]:
-    """Run a server until the block ends."""
+def running(
+    command: Command,
+    wait: Callable[[Server], None] = wait_for_web_socket,
+    folder: Path = ROOT,
+    log: int | None = None,
+) -> Iterator[Server]:
+    """Run a server in a folder until the block ends, which begins when `wait` has returned.
+
+    What the server logs goes to `log`, as subprocess takes it; None: to our own standard error.
+    """
     port = free_port()
-    server = Server(subprocess.Popen(command(port), cwd=ROOT, stdout=subprocess.DEVNULL), port)
+    process = subprocess.Popen(command(port), cwd=folder, stdout=subprocess.DEVNULL, stderr=log)
+    server = Server(process, port)
     try:
-        wait_for_web_socket(server, path)
+        wait(server)
         yield server
     finally:
         server.process.terminate()
@@ -326,9 +347,10 @@ def measure_echoes(rows: Sequence[Row], names: Sequence[str], rounds: int, secon
 def measure_broadcasts(receivers: int, names: Sequence[str], rounds: int, seconds: float) -> None:
     """Measure the broadcasts and print their table."""
     names = [name for name in names if name in BROADCASTS]
+    wait_to_receive = partial(wait_for_web_socket, path="/receive")
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(running(BROADCASTS[name], "/receive")) for name in names
+            name: stack.enter_context(running(BROADCASTS[name], wait_to_receive)) for name in names
         }
 
         def run(name: str) -> Result | None:
@@ -417,8 +439,9 @@ def installed(name: str) -> bool:
         return True
     if not PEERS_PYTHON.exists():
         return False
+    package = name.removesuffix("-threads")
     done = subprocess.run(
-        [PEERS_PYTHON, "-c", f"import {name}, uvloop"], stderr=subprocess.DEVNULL, check=False
+        [PEERS_PYTHON, "-c", f"import {package}, uvloop"], stderr=subprocess.DEVNULL, check=False
     )
     return done.returncode == 0
 

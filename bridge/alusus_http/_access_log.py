@@ -3,6 +3,9 @@
 CivetWeb makes a line for each answer, in the common log format with the referring page and the
 client's name behind it. It does so only for a server that has a callback for it: a server without
 an access log does nothing for one.
+
+The last two are the client's free words with a space between them and spaces within, so that nobody
+can tell where one ends: the JSON lines take them from the request's headers.
 """
 
 from __future__ import annotations
@@ -13,23 +16,28 @@ import re
 from datetime import datetime
 
 from . import http
+from .errors import WrongStateError
 
 logger = logging.getLogger("alusus_http.access")
 
 # address - user [time] "method target HTTP/version" status bytes referer agent
 _LINE = re.compile(
-    r"(?P<common>(?P<client>\S+) - (?P<user>.*?) \[(?P<time>[^]]*)\] "
-    r'"(?P<method>\S+) (?P<target>\S+) HTTP/(?P<version>\S+)" (?P<status>\d+) (?P<bytes>\d+))'
-    r"(?: (?P<referer>\S+) (?P<agent>.*))?",
+    r"(?P<client>\S+) - (?P<user>.*?) \[(?P<time>[^]]*)\] "
+    r'"(?P<method>\S+) (?P<target>\S+) HTTP/(?P<version>\S+)" (?P<status>\d+) (?P<bytes>\d+)'
+    r"(?: .*)?",
     re.DOTALL,
 )
+_HEADERS = {"referer": "referer", "user-agent": "agent"}
 
 
 def common(connection: http.Connection | None, line: str) -> int:
     """Log a line in the common log format, without the client's free words behind it."""
     match = _LINE.fullmatch(line)
     if match is not None:
-        logger.info("%s", match["common"])
+        begin, end = match.span("target")
+        # A quote would end the field early. As %22 the target means the same (RFC 3986 section 2).
+        target = match["target"].replace('"', "%22")
+        logger.info("%s%s%s", line[:begin], target, line[end : match.end("bytes")])
     return 1
 
 
@@ -37,20 +45,29 @@ def as_json(connection: http.Connection | None, line: str) -> int:
     """Log a line as a JSON object; what the client did not say is left out."""
     match = _LINE.fullmatch(line)
     if match is not None:
-        logger.info("%s", json.dumps(_fields(match)))
+        logger.info("%s", json.dumps(_fields(match) | _words(connection)))
     return 1
 
 
 def _fields(match: re.Match[str]) -> dict[str, str | int]:
     texts = match.groupdict()
-    del texts["common"]
-    fields: dict[str, str | int] = {
-        name: text for name, text in texts.items() if text is not None and text != "-"
-    }
+    fields: dict[str, str | int] = {name: text for name, text in texts.items() if text != "-"}
     fields["time"] = datetime.strptime(texts["time"], "%d/%b/%Y:%H:%M:%S %z").isoformat()
     fields["status"] = int(texts["status"])
     fields["bytes"] = int(texts["bytes"])
     return fields
+
+
+def _words(connection: http.Connection | None) -> dict[str, str]:
+    """What the client says of itself and of the page that it comes from."""
+    if connection is None:
+        return {}
+    try:
+        headers = http.get_request_info(connection).http_headers
+    except WrongStateError:  # the request could not be read
+        return {}
+    named = ((_HEADERS.get(header.name.lower()), header.value) for header in headers)
+    return {name: value for name, value in named if name is not None and value}
 
 
 FORMATS: dict[str, http.LogAccessCallback] = {"common": common, "json": as_json}

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
 
 from . import http
-from ._answer import Answer, check_headers
+from ._answer import Answer, check_headers, make_head
 from ._asgi_types import Application, Message, Scope, untyped
-from ._marshal import type_error
+from ._pacing import Line, write_in_turn
 from ._polling import Later
-from .errors import ConnectionClosedError, InvalidHandleError
+from .errors import ConnectionClosedError, InvalidHandleError, QueueFullError
+from .websocket import close
 
 _log = logging.getLogger("alusus_http.asgi")
 
 _TEXT, _BINARY, _CLOSE = 1, 2, 8
-_NO_CODE, _LOST, _FAILED = 1005, 1006, 1011
+_GOING_AWAY, _NO_CODE, _LOST, _FAILED = 1001, 1005, 1006, 1011
+
+_AT_ONCE = 0  # as a timeout of write_to_web_socket_within
 
 # How many messages wait for the application until its client does, too.
 _MUCH_UNREAD = 16
 
-_ACCEPT, REFUSE = 0, 1
+_ACCEPT, _REFUSE = 0, 1
 
 
 class WebSocket:
@@ -38,6 +44,7 @@ class WebSocket:
         "_decided",
         "_disconnect",
         "_hastened",
+        "_line",
         "_messages",
         "_opened",
         "_read",
@@ -59,11 +66,12 @@ class WebSocket:
         self._changed = asyncio.Event()  # there is something to receive
         self._opened: asyncio.Future[None] = loop.create_future()
         self._read: Later | None = None  # given when few messages wait; until then, no more come
-        self._refusal: Answer | None = None  # of websocket.http.response
+        self._line: Line = []  # of those who wait to send
+        self._refusal: Answer | None = None  # of websocket.http.response, or for want of a decision
         self._disconnect: Message | None = None  # what `receive` returns from now on
         self._closing = False  # the application has sent websocket.close
         self._hastened = False  # messages wait for nobody
-        self._close: tuple[int, str] | None = None  # of the client's close frame
+        self._close = _LOST, ""  # code and reason of the client's close frame
 
     # What happens to it
 
@@ -91,17 +99,25 @@ class WebSocket:
         return self._read
 
     def closed(self) -> None:
-        """It has ended, or has never been opened."""
-        code, reason = self._close or (_LOST, "")
-        self._disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
-        self._changed.set()
+        """It has ended."""
+        try:
+            code = http.get_close_code(self._connection)
+        except InvalidHandleError:  # the stop did not wait for what was called before this
+            code = _GOING_AWAY
+        sent, reason = self._close
+        self._disconnect_with(code, reason if sent == code else "")
         self._release()
         if not self._opened.done():
             self._opened.set_exception(ConnectionClosedError("the client has gone"))
             self._opened.exception()  # whoever waits gets it; nobody may
 
-    def hasten(self) -> None:
-        """Take all messages from now on: nobody may read any, or the server stops."""
+    async def stop(self) -> None:
+        """The server stops: nobody decides any more, and messages wait for nobody."""
+        self._hasten()
+        if self._decided is None and self._refusal is None:
+            await self._refuse(503)
+
+    def _hasten(self) -> None:
         self._hastened = True
         self._release()
 
@@ -110,9 +126,13 @@ class WebSocket:
             read, self._read = self._read, None
             read.give(1)
 
-    def _decide_on(self, answer: int) -> None:
-        self._decided = answer
-        self.decision.give(answer)
+    def _disconnect_with(self, code: int, reason: str) -> None:
+        self._disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
+        self._changed.set()
+
+    def _note_refusal(self) -> None:
+        self._decided = _REFUSE
+        self._disconnect_with(_LOST, "")
 
     # What the application does with it
 
@@ -129,11 +149,11 @@ class WebSocket:
             _log.exception("the WebSocket %s failed", self.scope["path"])
             code = _FAILED
         finally:
-            self.hasten()
-            if self._decided is None:
-                await self._refuse(500, [], b"")
-            elif self._decided == _ACCEPT:
+            self._hasten()
+            if self._decided == _ACCEPT:
                 self._end(code, None)
+            elif self._decided is None:
+                await self._refuse(500)
 
     async def receive(self) -> Message:
         """Give the application the next event."""
@@ -155,10 +175,12 @@ class WebSocket:
             raise untyped(message) from None
         if self._decided is None:
             await self._decide(kind, message)
-        elif self._refusal is not None or self._decided == REFUSE:
+        elif self._decided == _REFUSE:
+            if self._hastened:
+                raise ConnectionClosedError("the server has refused the WebSocket, for it stops")
             raise RuntimeError(f"{kind} was sent after the WebSocket had been refused")
         elif kind == "websocket.send" and not self._closing:
-            await self._write(message)
+            await self._send(message)
         elif kind == "websocket.close" and not self._closing:
             self._end(message.get("code", 1000), message.get("reason"))
         else:
@@ -169,7 +191,7 @@ class WebSocket:
         if self._refusal is not None:
             if kind != "websocket.http.response.body":
                 raise RuntimeError(f"{kind} was sent where more of the answer was expected")
-            await self._write_refusal(message.get("body", b""), message.get("more_body", False))
+            await self._write_refusal(message.get("body", b""), not message.get("more_body", False))
         elif kind == "websocket.accept":
             headers = message.get("headers", ())
             try:
@@ -182,38 +204,59 @@ class WebSocket:
                 message.get("subprotocol"),
                 lines.decode("utf-8", "surrogateescape") or None,
             )
-            self._decide_on(_ACCEPT)
+            self._decided = _ACCEPT
+            self.decision.give(_ACCEPT)
             await self._opened
         elif kind == "websocket.close":
-            self._decide_on(REFUSE)
+            self._note_refusal()
+            self.decision.give(_REFUSE)
         elif kind == "websocket.http.response.start":
-            self._refusal = Answer(self.scope["method"], "1.1", keeps_alive=False)
-            self._refusal.begin(message.get("status"), message.get("headers", ()))
+            self._begin_refusal(message.get("status"), message.get("headers", ()))
         else:
             raise RuntimeError(f"{kind} was sent before the WebSocket was accepted or refused")
 
-    async def _refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        if self._refusal is None:
-            self._refusal = Answer("GET", "1.1", keeps_alive=False)
-            self._refusal.begin(status, headers)
-        await self._write_refusal(body, False)
+    def _begin_refusal(self, status: Any, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        refusal = Answer()
+        refusal.closes = True
+        refusal.begin(make_head(status, headers))
+        self._refusal = refusal
 
-    async def _write_refusal(self, body: bytes, more: bool) -> None:
+    async def _write_refusal(self, body: bytes, last: bool) -> None:
         assert self._refusal is not None
-        data = self._refusal.encode(body, not more)
+        data = self._refusal.encode(body, last)
+        if last:
+            self._note_refusal()
         try:
             await asyncio.to_thread(http.write, self._connection, data)
         finally:
-            if not more and self._decided is None:
-                self._decide_on(REFUSE)
+            if last:
+                self.decision.give(_REFUSE)
 
-    async def _write(self, message: Message) -> None:
+    async def _refuse(self, status: int) -> None:
+        """Refuse for the application; where it has sent a part of its answer, cut that off."""
+        if self._refusal is not None and self._refusal.sent:
+            self._note_refusal()
+            self.decision.give(_REFUSE)
+            return
+        self._begin_refusal(status, [(b"content-type", b"text/plain")])
+        with suppress(ConnectionClosedError):
+            await self._write_refusal(HTTPStatus(status).phrase.encode(), last=True)
+
+    async def _send(self, message: Message) -> None:
+        if not self._line:
+            try:
+                return self._write(message)
+            except QueueFullError:
+                pass
+        await write_in_turn(self._line, lambda: self._write(message))
+
+    def _write(self, message: Message) -> None:
         text = message.get("text")
         try:
             opcode, data = (_BINARY, message["bytes"]) if text is None else (_TEXT, text.encode())
             if isinstance(data, str):  # which the library would take as UTF-8
                 raise TypeError
-            http.write_to_web_socket(self._connection, opcode, data)
+            http.write_to_web_socket_within(self._connection, opcode, data, _AT_ONCE)
         except InvalidHandleError as error:
             raise ConnectionClosedError("the client has gone") from error
         except (AttributeError, KeyError, TypeError):
@@ -223,10 +266,7 @@ class WebSocket:
             ) from None
 
     def _end(self, code: int, reason: str | None) -> None:
-        if not isinstance(code, int):
-            raise type_error("code", "an int, such as 1000", code)
-        with suppress(ConnectionClosedError, InvalidHandleError):  # the client has closed it
-            http.close_web_socket_with_reason(self._connection, code, reason or None)
+        close(self._connection, code, reason or "")
         self._closing = True
 
 

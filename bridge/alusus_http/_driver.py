@@ -20,7 +20,7 @@ C never calls into Python. It posts events; Python asks for them and answers:
 6. `http.stop_server` waits for all workers, closes the queue, which ends the polling, lets go of
    the callables, and raises what the first failed callable raised.
 
-A thread that serves one WebSocket alone asks for its events itself, by a `_polling.Reader`.
+A thread that serves one WebSocket alone asks for its events itself, by a `_reading.Reader`.
 
 So the calls of one connection never overlap; those of different connections do, when a callable
 blocks. Who polls is a `_polling.Poller`: by default threads, or the loop of asyncio for what is
@@ -45,6 +45,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -54,13 +55,16 @@ from typing import TypeAlias
 from . import _marshal
 from ._library import ffi, lib
 from ._marshal import CData
-from ._polling import Later, Poller, Reader, Run, Threads
+from ._polling import Later, Poller, Run, Threads
+from ._reading import Reader
 from .errors import ConnectionClosedError, InvalidHandleError
 from .native import NativeCallback
 
 # Seconds that a wait lasts at most while signals are heeded: Python calls the handler of one that
 # came between its last look and the wait only after the wait.
 SIGNAL_PATIENCE = 0.5
+
+_PATIENCE = 0.1  # seconds between two looks for callables to give up
 
 Handler: TypeAlias = Callable[..., object] | NativeCallback | None
 ReadArguments: TypeAlias = Callable[[CData, object], tuple[object, ...]]
@@ -80,7 +84,7 @@ class Event:
     name: str
     kind: int
     post: CData  # the C function that stands in for a callable
-    arguments: ReadArguments
+    arguments: ReadArguments | None  # None: a batch has them already
     on_failure: int | None  # None where the callback returns nothing
     mailed: bool  # it is of an open WebSocket
     awaited: bool  # a worker waits for the answer
@@ -92,15 +96,8 @@ def event(kind: int, post: str, on_failure: int | None = None) -> Callable[[Read
     def make(arguments: ReadArguments) -> Event:
         name = arguments.__name__.removeprefix("_on_")
         mailed = kind in _MAILED
-        return Event(
-            name,
-            kind,
-            ffi.addressof(lib, post),
-            arguments,
-            on_failure,
-            mailed,
-            not mailed and kind != lib.AH_EVENT_EXCHANGE,
-        )
+        post_function = ffi.addressof(lib, post)
+        return Event(name, kind, post_function, arguments, on_failure, mailed, not mailed)
 
     return make
 
@@ -182,9 +179,10 @@ class Server:
         self.connections: dict[int, object] = {}
         self.readers: set[Reader] = set()
         self._context: CData = ffi.NULL
-        # Events for which workers wait, with the answers that they get if the interpreter ends, and
-        # those that are answered later, with the last ones of their runs.
-        self._running: dict[int, int] = {}
+        # Events for which workers wait, with the answers that they get when the callable is given
+        # up, and its arguments. Whoever takes an entry out answers it.
+        self._running: dict[int, tuple[int, tuple[object, ...]]] = {}
+        # Those that are answered later, with the last ones of their runs.
         self._held: dict[int, int] = {}
         self._ending = False
         self._lock = threading.Lock()  # guards the three below
@@ -259,16 +257,24 @@ class Server:
         self.poller = Threads()
         self.poller.start(self)
 
+    def give_up(self) -> None:
+        """Have nobody wait any longer for the callables that run now, so that a stop can end.
+
+        Workers go on as after a failure, and WebSockets are closed. The callables run on, and what
+        they do to the server fails.
+        """
+        for number in list(self._running):
+            self._finish(number)
+        self.poller.give_up()
+
     def abandon(self) -> None:
         """Stop because the interpreter ends, without waiting for callables that still run."""
         self._ending = True
-        for number, answer in list(self._running.items()):
-            self.answer(number, number, answer)
+        self.give_up()
         for first, last in list(self._held.items()):
             self.answer(first, last, 1)
         for reader in list(self.readers):
             self.answer(*reader.taken, 1)
-        self.poller.abandon()
         lib.ah_close_event_queue(self.queue)
         self._end(self._context)
 
@@ -325,25 +331,28 @@ class Server:
 
     def _perform_for_worker(self, run: Run) -> bool:
         ((number, e, handler, arguments),) = run
-        answer = self._running[number] = e.on_failure or 0
+        self._running[number] = e.on_failure or 0, arguments
         try:
             result = handler(*arguments)
             if isinstance(result, Later):
-                result.then(lambda answer: self._finish(number, arguments, answer))
+                result.then(lambda answer: self._finish(number, answer))
                 return False
-            answer = 0 if e.on_failure is None else _marshal.int32(result)
+            self._finish(number, 0 if e.on_failure is None else _marshal.int32(result))
         except BaseException as error:
             self._note(e, error)
-        self._finish(number, arguments, answer)
+            self._finish(number)
         return True
 
-    def _finish(self, number: int, arguments: tuple[object, ...], answer: int) -> None:
-        """Answer a worker, which then uses the memory of the arguments otherwise."""
+    def _finish(self, number: int, answer: int | None = None) -> None:
+        """Answer a worker, which then uses the memory of the arguments otherwise.
+
+        None is the answer of a callable that has failed. The first answer counts.
+        """
+        on_failure, arguments = self._running.pop(number, (0, ()))
         for argument in arguments:
             if isinstance(argument, _marshal.OutPointer):
                 argument.release()
-        del self._running[number]
-        self.answer(number, number, answer)
+        self.answer(number, number, on_failure if answer is None else answer)
 
     def log(self, message: str, error: BaseException, level: str = "ERROR") -> None:
         """Tell the user."""
@@ -478,12 +487,39 @@ def polls_here() -> bool:
     return any(poller.polls_here() and poller.polls() for poller in pollers)
 
 
-def read(context: _marshal.Handle, connection: _marshal.Handle) -> Reader:
+def read(context: _marshal.Handle, connection: _marshal.Handle, longest: int) -> Reader:
     """Have the calling thread, or one that it starts, handle the further events of a WebSocket.
 
-    This is for the callback of its ready event.
+    This is for the callback of its ready event. Messages up to a length are received from what it
+    returns, longer ones are handled as other events are.
     """
-    return Reader(_servers[_marshal.number(context._number)], connection._number)
+    return Reader(_servers[_marshal.number(context._number)], connection._number, longest)
+
+
+@contextmanager
+def giving_up(
+    context: _marshal.Handle, deadline: float, late: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """Stop a server in the block, which waits for callables until a time of time.monotonic().
+
+    Then `late` is called, and those that run are given up, as are those that begin to run.
+    """
+    server = _servers.get(_marshal.number(context._number))
+    ended = threading.Event()
+
+    def watch() -> None:
+        if ended.wait(max(0.0, deadline - time.monotonic())):
+            return
+        if late is not None:
+            late()
+        while server is not None and not ended.wait(_PATIENCE):
+            server.give_up()
+
+    threading.Thread(target=watch, name="alusus_http stop", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 async def stop_in_loop(context: _marshal.Handle) -> None:

@@ -9,16 +9,15 @@ which is what keeps order and makes a fast client wait.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from . import _driver, http
-from ._polling import Asyncio, Later, Reader, Threads
+from . import _daemons, _driver, http
+from ._polling import Asyncio, Later, Threads
+from ._reading import Reader
 from .errors import HttpError, InvalidHandleError
 from .native import NativeCallback
 
@@ -56,6 +55,10 @@ class Engine:
         prepare: Called with the engine when clients can connect, and before the first of them is
             answered; what it raises comes out of here.
         loop: Where everything is called; None for the driver's threads.
+
+    Attributes:
+        stopping: With a loop, the task that stops it, once there is one.
+        ended: With a loop, set when that has ended.
     """
 
     def __init__(
@@ -66,8 +69,10 @@ class Engine:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.loop = loop
-        self._executor: ThreadPoolExecutor | None = None
-        self._inside = threading.local()  # on threads of the executor
+        self.stopping: asyncio.Task[None] | None = None
+        self.ended = asyncio.Event()
+        self._inside = threading.local()  # on threads of the pool
+        self._pool: _daemons.Pool | None = None
         self.tasks: set[asyncio.Task[Any]] = set()  # all that run; the loop keeps none alive
         self._waiting: set[Later] = set()  # for the loop to answer
         failures: list[BaseException] = []
@@ -85,7 +90,7 @@ class Engine:
         with _driver.polled_by(Threads if loop is None else lambda: Asyncio(loop)):
             self.context = http.start_server(callbacks, None, options)
         if failures:
-            self.stop()
+            self.stop(deadline=0)
             raise failures[0]
 
     def serve(self, path: str, events: SocketEvents, subprotocols: Sequence[str] = ()) -> None:
@@ -122,16 +127,15 @@ class Engine:
     def thread(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         """Call what may block on another thread than the loop's."""
         assert self.loop is not None
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(
-                _BLOCKING_THREADS, "alusus_http", lambda: setattr(self._inside, "thread", True)
+        if self._pool is None:
+            self._pool = _daemons.Pool(
+                _BLOCKING_THREADS, lambda: setattr(self._inside, "thread", True)
             )
-        call = contextvars.copy_context().run
-        return self.loop.run_in_executor(self._executor, call, function, *arguments)
+        return asyncio.wrap_future(self._pool.submit(function, *arguments), loop=self.loop)
 
-    def read(self, connection: http.Connection) -> Reader:
-        """Have a thread of its own handle the events of a WebSocket that is ready."""
-        return _driver.read(self.context, connection)
+    def read(self, connection: http.Connection, longest: int) -> Reader:
+        """Have a thread of its own receive the messages of a WebSocket that is ready."""
+        return _driver.read(self.context, connection, longest)
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine on the loop, in the context of the server's start.
@@ -177,13 +181,23 @@ class Engine:
         """Whether this thread is one that a stop with a loop waits for."""
         return hasattr(self._inside, "thread") or _driver.polls_here()
 
-    def stop(self) -> None:
-        """Stop, and wait until nothing of it runs; with a loop, never on the loop's thread."""
+    def is_in_loop(self) -> bool:
+        """Whether this thread runs the loop."""
+        return self.loop is not None and asyncio._get_running_loop() is self.loop
+
+    def stop(self, deadline: float, late: Callable[[], object] | None = None) -> None:
+        """Stop, and wait until nothing of it runs; with a loop, never on the loop's thread.
+
+        Args:
+            deadline: When callables that still run are given up, by time.monotonic().
+            late: Called then.
+        """
         try:
-            http.stop_server(self.context)
+            with _driver.giving_up(self.context, deadline, late):
+                http.stop_server(self.context)
         finally:
-            if self._executor is not None:
-                self._executor.shutdown(wait=False)
+            if self._pool is not None:
+                self._pool.close()
 
     def has_ended(self) -> bool:
         """Whether it has been stopped, whatever the stop raised."""

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from . import _driver, _marshal, http
-from ._answer import Answer
+from ._answer import Answer, make_head
 from ._library import ffi, lib
+from ._marshal import CData
 from .errors import ConnectionClosedError
 
 REQUEST: int = lib.AH_EXCHANGE_REQUEST
@@ -21,38 +22,46 @@ WRITTEN: int = lib.AH_EXCHANGE_WRITTEN
 GONE: int = lib.AH_EXCHANGE_GONE
 
 # Flags of a request; MORE_BODY is one of a BODY, too.
-KEEPS_ALIVE: int = lib.AH_EXCHANGE_KEEPS_ALIVE
+_KEEPS_ALIVE = lib.AH_EXCHANGE_KEEPS_ALIVE
 MORE_BODY: int = lib.AH_EXCHANGE_MORE_BODY
-EXPECTS_CONTINUE: int = lib.AH_EXCHANGE_EXPECTS_CONTINUE
+_EXPECTS_CONTINUE = lib.AH_EXCHANGE_EXPECTS_CONTINUE
+_HEAD = lib.AH_EXCHANGE_HEAD
+_OLD = lib.AH_EXCHANGE_HTTP_1_0
 
-# Where the texts of a request's head are.
-METHOD, PATH, QUERY, VERSION, CLIENT, CLIENT_PORT, SERVER, SERVER_PORT, HEADERS = range(9)
-
-# What tells an exchange from all others: its connection, and its number there.
-Key: TypeAlias = tuple[Any, int]
+# What tells an exchange from all others: its connection's handle, and its number there.
+Key: TypeAlias = tuple[int, int]
 
 # Which exchange it is, what has happened, its flags, its data, and how much of it is the head.
 Handler: TypeAlias = Callable[[Key, int, int, bytes, int], object]
 
+# Looked up once, not for each request.
+_cast = ffi.cast
+_CONNECTION = ffi.typeof("ah_connection *")
+_write = lib.ah_exchange_write
 
-class Exchange:
-    """A request that is being answered.
+_FAILURE = make_head(500, [(b"content-type", b"text/plain")])
+
+
+class Exchange(Answer):
+    """A request that is being answered: an answer on its way to the client.
 
     Its functions may be called on any thread and never wait, but for `read_now` and `write_now`.
+    Those that write raise what `encode` does, too.
+
+    Attributes:
+        key: What tells it from all others.
     """
 
-    __slots__ = ("key",)
-
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, flags: int) -> None:
         self.key = key
+        if flags != _KEEPS_ALIVE:  # as those of most requests are
+            self.closes = not flags & _KEEPS_ALIVE
+            self.unasked = bool(flags & _EXPECTS_CONTINUE)
+            self.is_head = bool(flags & _HEAD)
+            self.is_old = bool(flags & _OLD)
 
-    def write(self, data: bytes, status: int = 0) -> int:
-        """Send a piece of the answer, as it is.
-
-        Args:
-            data: The bytes.
-            status: 0 when more will follow; the answer's status with the last piece; below zero,
-                the connection closes after it.
+    def write(self, body: bytes, last: bool) -> int:
+        """Send a piece of the answer, the head with the first.
 
         Returns:
             How many bytes the client has not taken yet. If there are any, the event WRITTEN tells
@@ -61,10 +70,13 @@ class Exchange:
         Raises:
             ConnectionClosedError: The client has gone.
         """
+        data = self.encode(body, last)
+        # With the last piece goes the status; below zero, the connection closes after it.
+        status = 0 if not last else -self.status if self.closes else self.status
         connection, number = self.key
-        waiting: int = lib.ah_exchange_write(connection, number, data, len(data), status)
+        waiting: int = _write(_cast(_CONNECTION, connection), number, data, len(data), status)
         if waiting < 0:
-            raise ConnectionClosedError(ffi.string(lib.ah_last_error()).decode())
+            raise _gone()
         return waiting
 
     def read(self) -> None:
@@ -73,43 +85,54 @@ class Exchange:
         Raises:
             ConnectionClosedError: The client has gone.
         """
-        if lib.ah_exchange_read(*self.key) < 0:
-            raise ConnectionClosedError(ffi.string(lib.ah_last_error()).decode())
+        self.unasked = False
+        if lib.ah_exchange_read(self._connection, self.key[1]) < 0:
+            raise _gone()
 
     def abandon(self) -> None:
         """Close the connection, if the answer is not complete."""
-        lib.ah_exchange_abandon(*self.key)
+        lib.ah_exchange_abandon(self._connection, self.key[1])
 
-    def fail(self, answer: Answer) -> None:
+    def fail(self) -> None:
         """Answer with 500, for an application that has failed before anything was sent.
 
         Raises:
             ConnectionClosedError: The client has gone.
         """
-        answer.closes = True
-        answer.begin(500, [(b"content-type", b"text/plain")])
-        self.write(answer.encode(b"Internal Server Error", last=True), answer.result)
+        self.closes = True
+        self.begin(_FAILURE)
+        self.write(b"Internal Server Error", last=True)
 
-    def write_now(self, data: bytes) -> None:
+    def write_now(self, body: bytes) -> None:
         """Send a piece of the answer, which is not its last, and wait until it is sent."""
-        _marshal.checked(lib.ah_write(self.key[0], data, len(data)))
+        data = self.encode(body, last=False)
+        if data:
+            _marshal.checked(lib.ah_write(self._connection, data, len(data)))
 
     def read_now(self, buffer: Any) -> int:
         """Read some of the body into a writable buffer, and wait for it; 0 at the end."""
+        self.unasked = False
         memory = ffi.from_buffer(buffer, require_writable=True)
-        return _marshal.checked(lib.ah_read(self.key[0], memory, len(memory)))
+        return _marshal.checked(lib.ah_read(self._connection, memory, len(memory)))
+
+    @property
+    def _connection(self) -> CData:
+        return _cast(_CONNECTION, self.key[0])
 
 
-@_driver.event(lib.AH_EVENT_EXCHANGE, "ah_post_exchange")
-def _on_exchange(c: Any, user_data: object) -> tuple[object, ...]:
-    e = c.exchange
-    return (
-        (e.connection, e.exchange),
-        e.what,
-        e.flags,
-        ffi.unpack(e.data, e.data_len),
-        e.head_size,
-    )
+def _gone() -> ConnectionClosedError:
+    return ConnectionClosedError(_marshal.decode(lib.ah_last_error()))
+
+
+_EXCHANGE = _driver.Event(
+    "exchange",
+    lib.AH_EVENT_EXCHANGE,
+    ffi.addressof(lib, "ah_post_exchange"),
+    arguments=None,
+    on_failure=None,
+    mailed=False,
+    awaited=False,
+)
 
 
 def start(
@@ -119,11 +142,11 @@ def start(
 ) -> http.Context:
     """Start a server that hands each request to `handler`."""
     events = {
-        "begin_request": _on_exchange,
+        "begin_request": _EXCHANGE,
         "log_access": http._CALLBACKS["log_access"],
     }
     handlers: dict[_driver.Event, _driver.Handler] = {
-        _on_exchange: handler,
+        _EXCHANGE: handler,
         events["log_access"]: log_access,
     }
     with _driver.starting(handlers, None, lib.ah_stop_server) as server:

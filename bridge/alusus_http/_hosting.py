@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
-from . import http
+from . import _options, http
+from .errors import WrongStateError
+
+Application = TypeVar("Application")
 
 # What applications need of the server; whoever starts it may say otherwise.
 _DEFAULTS = {
@@ -14,21 +19,74 @@ _DEFAULTS = {
     "decode_url": "no",  # applications get the path as it was sent, and decode it themselves
 }
 
-
-def server_options(given: Mapping[str, str] | None) -> dict[str, str]:
-    """The options of a server that hosts an application."""
-    return {**_DEFAULTS, **(given or {})}
-
-
 # How long requests that have begun may take to end when the server is stopped, in seconds.
 GRACE = 10.0
 
+# Of how many connections a host keeps what all their requests have in common.
+MOST_PEERS = 4096
 
-def listening_host(options: Mapping[str, str]) -> str:
-    """The address that a server listens at, the first one; empty for a unix socket."""
-    first = options.get("listening_ports", "").split(",")[0]
+
+class Server(ABC, Generic[Application]):
+    """An application that is served."""
+
+    def __init__(
+        self,
+        application: Application,
+        options: _options.Options | None = None,
+        *,
+        root_path: str = "",
+        log_access: http.LogAccessCallback | None = None,
+    ) -> None:
+        """Prepare to serve.
+
+        Args:
+            application: The application.
+            options: Options of the server, as for `http.start_server`.
+            root_path: Where the application is mounted, as seen from outside, when a proxy in front
+                takes this off the path; for WSGI, `SCRIPT_NAME`.
+            log_access: Called with each line for the access log.
+
+        Raises:
+            TypeError: The application cannot be called, the options are no mapping, or one of them
+                has a value that none can have.
+        """
+        if not callable(application):
+            raise TypeError(f"{application!r} is no application: it cannot be called")
+        self._application = application
+        self._options = {**_DEFAULTS, **({} if options is None else _options.given(options))}
+        self._root_path = root_path
+        self._log_access = log_access
+        self._scheme = "https" if "ssl_certificate" in self._options else "http"
+        self._context: http.Context | None = None
+        self._prepare()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make what else a server of this kind has."""
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports it listens on; empty while it does not run."""
+        return bound_ports(self._context)
+
+    def _refuse_to_start_again(self) -> None:
+        if self._context is not None:
+            raise WrongStateError("this server runs already: stop it first")
+
+
+def url(scheme: str, listening_ports: str, ports: Sequence[int]) -> str:
+    """Where clients on this machine find a server, by its option and the ports that are bound.
+
+    That is its first TCP port, or the unix socket of one that has none.
+    """
+    entries = [entry.strip() for entry in listening_ports.split(",")]
+    if not ports:
+        return f"{scheme}+unix:{entries[0].removeprefix('x')}:"
+    first = next(entry for entry in entries if not entry.startswith("x"))
     host = first.rpartition(":")[0].strip("[]")
-    return "" if first.startswith("x") else host or "0.0.0.0"
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    secure = "s" if first.endswith("s") else ""
+    return f"{scheme}{secure}://{f'[{host}]' if ':' in host else host}:{ports[0]}"
 
 
 def bound_ports(context: http.Context | None) -> list[int]:

@@ -9,6 +9,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from . import _callables
+
 INTERFACES = ("asgi", "wsgi")
 
 importing: str | None = None  # the module that is being imported for the command line
@@ -40,12 +42,23 @@ def load(target: str, folder: Path, *, factory: bool) -> Any:
         sys.path.insert(0, str(folder))
     module = _import(name, folder)
     found = _attribute(module, path, name)
-    if not factory:
-        return found
+    return _made(found, target) if factory else found
+
+
+def _made(factory: Any, target: str) -> Any:
+    """What a factory makes."""
     try:
-        return found()
+        _callables.check(factory, target, (), instead="return the application")
+    except TypeError as error:
+        raise LoadError(f"{error}; leave out --factory if it is the application itself") from None
+    try:
+        made = factory()
     except Exception as error:
         raise LoadError(f"the factory {target} failed:\n{_told(error)}") from error
+    if inspect.iscoroutine(made):
+        made.close()
+        raise LoadError(f"the factory {target} is async: give one that is not")
+    return made
 
 
 def refuse_to_serve() -> None:
@@ -98,7 +111,15 @@ def _attribute(module: Any, path: str, name: str) -> Any:
 
 
 def _told(error: Exception) -> str:
-    return "".join(traceback.format_exception(error)).rstrip()
+    """A failure with its place in the program, without the way there through this package."""
+    place = error.__traceback__
+    while place is not None and _is_on_the_way(place.tb_frame.f_code.co_filename):
+        place = place.tb_next
+    return "".join(traceback.format_exception(error.with_traceback(place))).rstrip()
+
+
+def _is_on_the_way(file: str) -> bool:
+    return file in (__file__, importlib.__file__) or file.startswith("<frozen importlib")
 
 
 def interface(application: Any) -> str:

@@ -259,12 +259,17 @@ def checked(result: int) -> int:
     return result
 
 
-def checked_buffer(buffer: CData, length: int) -> str | None:
-    """The text in a buffer; None when the function returned -1 because there is no text."""
+def checked_buffer(buffer: CData, length: int) -> str:
+    """The text that a function has written into a buffer."""
+    return copied(buffer, checked(length)).decode("utf-8", "surrogateescape")
+
+
+def checked_optional_buffer(buffer: CData, length: int) -> str | None:
+    """The same of a function that returns -1 also when there is no text, which is no error."""
     if length < 0:
         check()
         return None
-    return copied(buffer, length).decode("utf-8", "surrogateescape")
+    return checked_buffer(buffer, length)
 
 
 def checked_optional(result: CData) -> CData:

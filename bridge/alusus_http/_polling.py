@@ -1,15 +1,15 @@
 """Who asks the library for events and has them handled: threads, or the loop of asyncio.
 
-A thread that serves one WebSocket alone asks for its events itself: a reader.
+A thread that serves one WebSocket alone asks for its events itself: see _reading.py.
 
 A batch of events becomes runs: a call that a worker of the server waits for, alone, or the calls of
 one WebSocket that came together. A run belongs to one thread, so that the calls of one connection
-come in order and never overlap.
+come in order and never overlap. An exchange, for which nobody waits, is a run of its own for
+threads, and one with its neighbours for a loop.
 """
 
 from __future__ import annotations
 
-import math
 import struct
 import threading
 from collections import deque
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from . import _marshal
 from ._library import ffi, lib
-from ._marshal import CData
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,16 +34,19 @@ _KEPT_THREADS = 8
 _BATCH_EVENTS = 256
 _BATCH_MEMORY = 1 << 16
 
-# The same for one WebSocket.
-_READ_EVENTS = 16
-_READ_MEMORY = 1 << 13
+# Whose a run may be, beside a connection's.
+_NOBODY, _LOOP = 0, -1
 
 _FOREVER = -1  # as a timeout of ah_next_events
-_PATIENCE = 0.1  # seconds between two looks whether a loop still runs
+_PATIENCE = 0.1  # seconds between two looks whether a loop still runs, or a thread is given up
 
 _MESSAGE = lib.AH_EVENT_WEB_SOCKET_MESSAGE
 _CLOSE = lib.AH_EVENT_WEB_SOCKET_CLOSE
+_EXCHANGE = lib.AH_EVENT_EXCHANGE
 _COPIED = lib.AH_EVENT_COPIED
+
+# As ffi.new(), without filling the memory: what is never used of it costs nothing.
+_allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
 # A callable with its arguments, behind the number under which it is answered, and its event.
 Call: TypeAlias = "tuple[int, Event, Callable[..., object], tuple[object, ...]]"
@@ -103,59 +105,75 @@ class Poller(Protocol):
     def join(self) -> None:
         """Wait for the end; the queue has been closed."""
 
-    def abandon(self) -> None:
-        """Answer what has been taken and is not done, for the interpreter ends."""
+    def give_up(self) -> None:
+        """Answer what has been taken and is not done, and `join` without who does it."""
 
 
-class _Batch:
+class Batch:
     """Memory for what `ah_next_events` gives out.
 
     Attributes:
         memory: The arguments of that function which describe it.
     """
 
-    # Members of an `ah_event`: id, kind, receiver, not the context, and of a message's arguments
-    # connection, opcode, data and length. The arguments of ready and close begin alike.
-    _EVENT = struct.Struct(f"@QiQ8xQiQQ{ffi.sizeof('ah_event') - 64}x")
+    # Members of an `ah_event`: id, kind, receiver, not the context; then the arguments of an
+    # exchange: connection, what it is, flags, data, length, number and size of the head. Those of a
+    # message begin alike: connection, opcode, nothing, data and length.
+    _EVENT = struct.Struct(f"@QiQ8xQiiQQQQ{ffi.sizeof('ah_event') - 80}x")
 
     def __init__(
-        self, server: Server, events: int = _BATCH_EVENTS, memory: int = _BATCH_MEMORY
+        self,
+        server: Server,
+        events: int = _BATCH_EVENTS,
+        memory: int = _BATCH_MEMORY,
+        *,
+        joins_exchanges: bool = False,
     ) -> None:
         self._server = server
-        self._events = ffi.new("ah_event[]", events)
-        received = ffi.new("char[]", memory)
+        self._events = _allocate("ah_event[]", events)
+        received = _allocate("char[]", memory)
         self.memory = (self._events, events, received, memory)
         self._numbers = memoryview(ffi.buffer(self._events))
         self._bytes = ffi.buffer(received)
         self._begin = _marshal.number(received)
+        self._owner_of_exchanges = _LOOP if joins_exchanges else _NOBODY
 
     def fill(self, timeout: int) -> int:
         """Wait for events; returns what `ah_next_events` does."""
         filled: int = lib.ah_next_events(self._server.queue, timeout, *self.memory)
         return filled
 
-    def runs(self, filled: int) -> list[Run]:
-        """Read the events. Of this memory, nothing is used afterwards."""
+    def runs(self, filled: int, first: int = 0) -> list[Run]:
+        """Read the events, from one of them on. Of this memory, nothing is used afterwards."""
         registrations, connections = self._server.registrations, self._server.connections
         begin, received = self._begin, self._bytes
         runs: list[Run] = []
         run: Run = []
         arguments: tuple[object, ...]
-        previous = 0
-        index = 0
-        members = self._EVENT.iter_unpack(self._numbers[: filled * self._EVENT.size])
-        for number, kind, receiver, connection, opcode, address, size in members:
+        last = _NOBODY  # whose the last run is
+        taken = slice(first * self._EVENT.size, filled * self._EVENT.size)
+        members = self._EVENT.iter_unpack(self._numbers[taken])
+        # Most events are messages and exchanges: an access to C's memory by cffi costs more than
+        # all their numbers here.
+        for number, kind, receiver, connection, what, flags, place, size, exchange, head in members:
             registration = registrations[receiver]
             e, handler = registration.by_kind[kind]
-            if kind == _MESSAGE and connection in connections:
+            if (kind == _MESSAGE and connection in connections) or kind == _EXCHANGE:
                 if size <= _COPIED:
-                    offset = address - begin
+                    offset = place - begin
                     data = received[offset : offset + size]
                 else:
-                    data = ffi.buffer(ffi.cast("char *", address), size)[:]
-                arguments = (connections[connection], opcode, data, registration.user_data)
+                    data = ffi.buffer(ffi.cast("char *", place), size)[:]
+                if kind == _MESSAGE:
+                    owner = connection
+                    arguments = (connections[connection], what, data, registration.user_data)
+                else:
+                    owner = self._owner_of_exchanges
+                    arguments = ((connection, exchange), what, flags, data, head)
             else:
-                event = self._events[index]
+                assert e.arguments is not None
+                owner = connection if e.mailed else _NOBODY
+                event = self._events[number - self._events[0].id]  # they count up by one
                 self._server.know(event.context)
                 arguments = e.arguments(event.arguments, registration.user_data)
                 if kind == _CLOSE:
@@ -164,13 +182,12 @@ class _Batch:
                         self._server.unregister(receiver)
                 elif e.mailed:
                     connections[connection] = arguments[0]
-            index += 1
-            if connection == previous and e.mailed:
+            if owner == last and owner != _NOBODY:
                 run.append((number, e, handler, arguments))
                 continue
             run = [(number, e, handler, arguments)]
             runs.append(run)
-            previous = connection if e.mailed else 0
+            last = owner
         return runs
 
 
@@ -181,12 +198,14 @@ class _Share:
     the front of its batch, and one pair of numbers tells it.
     """
 
-    __slots__ = ("done", "runs", "taken")
+    __slots__ = ("asked", "done", "held_up", "runs", "taken")
 
     def __init__(self) -> None:
         self.runs: deque[Run] = deque()
-        self.taken = (0, 0)  # the first and the last number of the batch
+        self.taken = (0, 0)  # the first and the last number of the batch, or of what it helps with
         self.done = (0, 0)  # the same of the runs that are done; (0, 0) answers nothing
+        self.held_up = False  # what is done is answered at once, and not with the whole batch
+        self.asked = 0  # the number of `Threads` before its thread asked for the batch
 
 
 class Threads:
@@ -198,7 +217,11 @@ class Threads:
         self._threads: set[threading.Thread] = set()
         self._shares: list[_Share] = []
         self._free: set[threading.Thread] = set()  # those that have nothing to do
+        self._given_up: set[threading.Thread] = set()  # those that nobody waits for
         self._deferred: dict[int, list[Callable[[], object]]] = {}  # by thread
+        # Changes when a thread is asked to help, which may find that who needs it has not come as
+        # far as to share.
+        self._asked = 0
 
     def start(self, server: Server) -> None:
         """Begin with one thread; it starts another one when it gets something to do."""
@@ -221,16 +244,20 @@ class Threads:
         """They end when the queue is closed."""
 
     def join(self) -> None:
-        """Wait for all of them."""
+        """Wait for all of them, as long as they are not given up."""
         with self._lock:
             threads = tuple(self._threads)
         for thread in threads:
-            thread.join()
+            while thread.is_alive() and thread not in self._given_up:
+                thread.join(_PATIENCE)
 
-    def abandon(self) -> None:
+    def give_up(self) -> None:
         """Answer the runs of all threads, those that are being handled, too."""
-        for share in tuple(self._shares):
-            self._server.answer(*share.taken, 1)
+        with self._lock:
+            self._given_up |= self._threads - self._free
+            shares = tuple(self._shares)
+        for share in shares:
+            self._server.answer(*share.taken, 0)
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._poll, name="alusus_http", daemon=True)
@@ -240,14 +267,20 @@ class Threads:
             self._free.add(thread)
 
     def _poll(self) -> None:
-        batch, share, this = _Batch(self._server), _Share(), threading.current_thread()
+        batch, share, this = Batch(self._server), _Share(), threading.current_thread()
         with self._lock:
             self._shares.append(share)
-        filled = 0
-        while filled >= 0 and (len(self._free) <= _KEPT_THREADS or not self._is_spare(this)):
-            self._help(this, filled == 0)
+        filled, asked = 0, True
+        while filled >= 0:
+            self._help(this, share, asked)
+            if len(self._free) > _KEPT_THREADS and self._is_spare(this):
+                break
+            share.asked = self._asked
             filled = batch.fill(_FOREVER)
-            if filled > 0:
+            asked = filled == 0
+            if asked:
+                self._asked += 1
+            elif filled > 0:
                 self._begin(this)
                 self._work(share, batch.runs(filled))
                 self._free.add(this)
@@ -267,8 +300,15 @@ class Threads:
     def _begin(self, this: threading.Thread) -> None:
         """Have something to do, which may take long: another thread is to be free for the rest."""
         self._free.discard(this)
-        if self._free:
-            return
+        if not self._free:
+            self._add_thread()
+
+    def _ask_for_help(self) -> None:
+        if lib.ah_ask_for_help(self._server.queue) == 0:
+            self._add_thread()
+
+    def _add_thread(self) -> None:
+        """Start a thread, which helps first of all."""
         try:
             self._start_thread()
         except RuntimeError as error:
@@ -284,6 +324,8 @@ class Threads:
             return
         runs = share.runs
         runs.extend(taken)
+        if share.asked != self._asked:
+            self._ask_for_help()
         while runs:
             try:
                 run = runs.popleft()
@@ -291,16 +333,23 @@ class Threads:
                 break  # another thread was faster
             if self._perform(run):
                 share.done = (first, run[-1][0])
+                if share.held_up:
+                    self._server.answer(*share.done, 1)
             else:
                 self._server.answer(*share.done, 1)
                 share.done = (0, 0)
                 first = run[-1][0] + 1
+        share.held_up = False
         self._server.answer(*share.done, 1)
 
-    def _help(self, this: threading.Thread, asked: bool) -> None:
-        """Take over what other threads have not begun."""
+    def _help(self, this: threading.Thread, mine: _Share, asked: bool) -> None:
+        """Take over what other threads have not begun.
+
+        Some of them are held up, when this thread was asked. What they have done need not wait.
+        """
         for share in tuple(self._shares):
-            if asked:  # what its thread has done need not wait for what holds it up
+            if asked:
+                share.held_up = True
                 self._server.answer(*share.done, 1)
             while share.runs:
                 self._begin(this)
@@ -308,8 +357,11 @@ class Threads:
                     run = share.runs.pop()
                 except IndexError:
                     break
+                if share.runs:  # this one may hold up this thread, too
+                    self._ask_for_help()
+                mine.taken = (run[0][0], run[-1][0])
                 if self._perform(run):
-                    self._server.answer(run[0][0], run[-1][0], 1)
+                    self._server.answer(*mine.taken, 1)
         self._free.add(this)
 
     def _perform(self, run: Run) -> bool:
@@ -331,16 +383,17 @@ class Asyncio:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._server: Server
-        self._batch: _Batch
+        self._batch: Batch
         self._thread: int | None = None  # that of the loop, once it polls
         self._descriptor = -1
+        self._taken = (0, 0)  # the first and the last number of the last batch
         self._scheduled = False  # for the next turn of the loop, whatever the descriptor says
         self._closed = False
 
     def start(self, server: Server) -> None:
         """Begin, on the loop's own thread at once."""
         self._server = server
-        self._batch = _Batch(server)
+        self._batch = Batch(server, joins_exchanges=True)
         import asyncio  # not above: most programs that import this package do without
 
         if asyncio._get_running_loop() is self._loop:
@@ -373,8 +426,9 @@ class Asyncio:
     def join(self) -> None:
         """There is nobody to wait for."""
 
-    def abandon(self) -> None:
-        """Nothing is left to answer: batches are handled as a whole, or answered by others."""
+    def give_up(self) -> None:
+        """Answer the batch that is being handled."""
+        self._server.answer(*self._taken, 0)
 
     def _attach(self) -> None:
         if not self._closed:
@@ -400,73 +454,11 @@ class Asyncio:
         if filled <= 0:
             return
         runs = self._batch.runs(filled)
-        first = runs[0][0][0]
+        first, last = self._taken = (runs[0][0][0], runs[-1][-1][0])
         for run in runs:
             if not self._server.perform(run):
                 self._server.answer(first, run[0][0] - 1, 1)
                 first = run[-1][0] + 1
-        self._server.answer(first, runs[-1][-1][0], 1)
+        self._server.answer(first, last, 1)
         self._scheduled = True
         self._loop.call_soon(self._poll)
-
-
-class Reader:
-    """What a thread has that waits for the events of one WebSocket, beginning in its ready event.
-
-    The events are handled as others are, but on that thread, and answered when it comes back for
-    more. It is one thread at a time.
-
-    Attributes:
-        taken: The first and the last number of the events that it got last.
-    """
-
-    __slots__ = ("_batch", "_connection", "_handled", "_lock", "_released", "_server", "taken")
-
-    def __init__(self, server: Server, connection: CData) -> None:
-        self._server = server
-        self._connection = connection
-        self._batch = _Batch(server, _READ_EVENTS, _READ_MEMORY)
-        self.taken = (0, 0)
-        self._lock = threading.Lock()  # guards the two below
-        # Whoever sets the second of the two answers what has been taken: C's memory is in use until
-        # it is handled.
-        self._handled = True
-        self._released = False
-        _marshal.checked(lib.ah_claim_web_socket(connection))
-        server.readers.add(self)
-
-    def read(self, timeout: float | None) -> bool:
-        """Wait for events, for so many seconds, and handle them; False when none has come.
-
-        Raises:
-            HttpError: None will come: it has ended or been released.
-        """
-        milliseconds = _FOREVER if timeout is None else max(0, math.ceil(timeout * 1000))
-        filled = _marshal.checked(
-            lib.ah_next_events_of(
-                self._connection, self.taken[1], milliseconds, *self._batch.memory
-            )
-        )
-        if filled == 0:
-            return False
-        with self._lock:
-            self._handled = False
-        (run,) = self._batch.runs(filled)
-        self.taken = (run[0][0], run[-1][0])
-        self._server.perform(run)
-        with self._lock:
-            self._handled = True
-            released = self._released
-        if released:
-            self._server.answer(*self.taken, 1)
-        return True
-
-    def release(self) -> None:
-        """Leave the events to others, from any thread; a `read` that waits fails."""
-        self._server.readers.discard(self)
-        lib.ah_release_web_socket(self._connection)
-        with self._lock:
-            self._released = True
-            handled = self._handled
-        if handled:
-            self._server.answer(*self.taken, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -21,23 +20,30 @@ def run(command: Sequence[str], folder: Path) -> int:
     """
     changes = _changes(folder)
     while True:
-        process = subprocess.Popen(command)
+        process, told = subprocess.Popen(command), False
         try:
             for changed in changes:
                 if changed:
                     print(f"{', '.join(changed)} changed: starting again", flush=True)
                     break
-                if process.poll() is not None and process.returncode < 0:
+                if process.poll() is None or told:
+                    continue
+                if process.returncode < 0:
                     return 1
+                print("The program has ended: waiting for a change", flush=True)
+                told = True
         except KeyboardInterrupt:
-            return _end(process, signal.SIGINT)
-        _end(process, signal.SIGTERM)
+            return _end(process)
+        _end(process)
 
 
-def _end(process: subprocess.Popen[bytes], number: int) -> int:
-    """End the program as a user does, or at once when it does not or is asked again."""
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End the program gracefully, or at once when it does not or is asked again.
+
+    By SIGTERM: it has had a terminal's Ctrl-C already, and would take another SIGINT for a second.
+    """
     if process.poll() is None:
-        process.send_signal(number)
+        process.terminate()
     try:
         return process.wait(_STOP)
     except (KeyboardInterrupt, subprocess.TimeoutExpired):

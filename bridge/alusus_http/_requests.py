@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, cast
 
-from . import http
+from . import _callables, http
 from ._engine import Answer, Engine, logger
 from .errors import ConnectionClosedError, InvalidHandleError
 from .request import BadRequest, Request
 from .response import Response
+from .websocket import Reject
 
 Handler: TypeAlias = (
     Callable[[Request], Response | str | bytes]
@@ -43,6 +44,19 @@ class Route:
         """Whether the handler needs a loop."""
         call = getattr(self.handler, "__call__", None)  # noqa: B004 - an object may be async
         return inspect.iscoroutinefunction(self.handler) or inspect.iscoroutinefunction(call)
+
+
+def check_handler(handler: object) -> None:
+    """Refuse what cannot answer a request, when it is given.
+
+    Raises:
+        TypeError: It is no function of one argument, the request.
+    """
+    if not callable(handler):
+        raise TypeError(f"{handler!r} is no handler: give a function of one argument, the request")
+    _callables.check(
+        handler, repr(handler), ("request",), instead="return Response(a generator) instead"
+    )
 
 
 class InFlight:
@@ -135,7 +149,11 @@ def _answer(route: Route, connection: http.Connection, request: Request) -> int:
         response = route.handler(request)
     except BaseException as error:  # SystemExit, too, which would end the loop
         response = _failure(request, error)
-    return send(connection, _as_response(response, request), head=request.method == "HEAD")
+    made = _as_response(response, request)
+    if hasattr(made.body, "__aiter__"):
+        needs = TypeError("a body that is an async iterable needs an async handler")
+        made = _failure(request, needs)
+    return send(connection, made, head=request.method == "HEAD")
 
 
 async def _answer_async(
@@ -164,12 +182,20 @@ def _as_response(value: object, request: Request) -> Response:
         return value
     if isinstance(value, str | bytes):
         return Response(value)
-    error = TypeError(f"the handler returned {value!r}: give a Response, str or bytes")
+    error = _callables.hidden_coroutine(value, f"the handler of {request.path}") or TypeError(
+        f"the handler returned {value!r}: give a Response, str or bytes; Response.json makes one "
+        "of a value"
+    )
     return _failure(request, error)
 
 
 def _failure(request: Request, error: BaseException) -> Response:
-    """The answer to a request whose handler raised something: without a word of what it was."""
+    """The answer to a request whose handler raised something.
+
+    Nothing tells the client what that was, unless it is meant to.
+    """
+    if isinstance(error, Reject):
+        return error.response
     if isinstance(error, BadRequest):
         return Response(f"{error}\n", 400)
     if isinstance(error, _TooLarge):

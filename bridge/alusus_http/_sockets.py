@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol, TypeAlias
 
-from . import http
+from . import _callables, http
 from ._engine import Answer, Engine, logger
 from ._polling import Later
 from ._requests import send
-from .errors import ConnectionClosed
+from .errors import ConnectionClosed, InvalidHandleError
 from .request import Request
 from .websocket import (
-    ABNORMAL,
     BINARY,
     CLOSE,
     GOING_AWAY,
@@ -28,7 +27,6 @@ from .websocket import (
     TEXT,
     AsyncWebSocket,
     Reject,
-    ThreadInbox,
     WebSocket,
     closed,
 )
@@ -120,8 +118,7 @@ class Sockets(ABC):
     def end_all(self) -> None:
         """Give up the handlers that still run: the time to end by themselves is over."""
         for ws in self.open:
-            if ws._inbox is not None:
-                ws._inbox.abandon()
+            ws._give_up()
 
     # The events
 
@@ -196,9 +193,11 @@ class Sockets(ABC):
     def close(self, connection: http.Connection, user_data: object) -> None:
         ws = connection.owner
         self._open.discard(ws)
-        code = http.get_close_code(connection)
-        if ws._over is None or ws._over.code != code:
-            ws._over = closed(code or ABNORMAL, "")
+        try:
+            code = http.get_close_code(connection)
+        except InvalidHandleError:  # the stop did not wait for what was called before this
+            code = GOING_AWAY
+        ws._over = ws._end(code)
         self._ended(ws, ws._over)
 
 
@@ -217,7 +216,7 @@ class _ThreadSockets(Sockets):
         self,
         engine: Engine,
         options: SocketOptions,
-        handler: Callable[[WebSocket], None],
+        handler: Callable[[WebSocket], object],
         workers: Workers,
     ) -> None:
         super().__init__(engine, options)
@@ -225,33 +224,30 @@ class _ThreadSockets(Sockets):
         self._workers = workers
 
     def _make(self, connection: http.Connection, request: Request) -> WebSocket:
-        return WebSocket(connection, request, ThreadInbox(self._engine.read(connection)))
+        return WebSocket(connection, request, self._engine.read(connection, self._limit))
 
     def _opened(self, ws: WebSocket) -> None:
-        assert ws._inbox is not None
         if not self._workers.start(self._run, ws):
             logger.warning("%r was refused: all %d workers are busy", ws, self._workers.most)
-            ws._inbox.abandon()
+            ws._give_up()
             ws.close(TRY_AGAIN_LATER, "too many connections")
 
     def _received(self, ws: WebSocket, message: str | bytes) -> int:
-        assert ws._inbox is not None
-        ws._inbox.put(message)
-        return GO_ON
+        return GO_ON  # the function has ended, or nobody waits for it any more
 
     def _ended(self, ws: WebSocket, over: ConnectionClosed) -> None:
-        assert ws._inbox is not None
-        ws._inbox.end(over)
+        """Leave it to the function, which finds no further message."""
 
     def _run(self, ws: WebSocket) -> None:
-        assert ws._inbox is not None
         try:
-            self._handler(ws)
+            answer = self._handler(ws)
+            if error := _callables.hidden_coroutine(answer, repr(self._handler)):
+                raise error
         except BaseException as error:
             _close_failed(ws, error)
         else:
             ws.close()
-        ws._inbox.abandon()
+        ws._give_up()
 
 
 class _TaskSockets(Sockets):
@@ -460,6 +456,8 @@ _METHODS = {
     "on_close": ("ws", "code", "reason"),
 }
 
+_SEND = "send messages by ws.send(message), or await ws.send(message) in an async function, instead"
+
 
 def check_handler(handler: object) -> None:
     """Refuse what cannot be a handler, when it is given.
@@ -483,9 +481,10 @@ def check_handler(handler: object) -> None:
         for name, arguments in _METHODS.items():
             method = getattr(handler, name, None)
             if method is not None:
-                _check_function(method, f"{name} of {handler!r}", _self(handler, name) + arguments)
+                arguments = _self(handler, name) + arguments
+                _callables.check(method, f"{name} of {handler!r}", arguments, instead=_SEND)
     elif callable(handler) and not inspect.isclass(handler):
-        _check_function(handler, repr(handler), ("ws",))
+        _callables.check(handler, repr(handler), ("ws",), instead=_SEND)
     else:
         raise TypeError(
             f"{handler!r} is no handler: give a function of one argument, the WebSocket, or a "
@@ -501,27 +500,15 @@ def _self(handler: object, name: str) -> tuple[str, ...]:
     return () if isinstance(method, staticmethod | classmethod) else ("self",)
 
 
-def _check_function(function: object, name: str, arguments: tuple[str, ...]) -> None:
-    if not callable(function):
-        raise TypeError(f"{name} is {function!r}: give a function of ({', '.join(arguments)})")
-    call = getattr(function, "__call__", None)  # noqa: B004 - an object's may be a generator
-    if any(
-        inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) for f in (function, call)
-    ):
-        raise TypeError(
-            f"{name} is a generator, since it has a yield, and would never run: send messages by "
-            "ws.send(message), or await ws.send(message) in an async function, instead"
-        )
-    try:
-        signature = inspect.signature(function)
-    except (AttributeError, NameError, ValueError):
-        return  # some in C have none, and annotations may name what is not there yet (PEP 649)
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        raise TypeError(
-            f"{name} takes {signature}, but is called with ({', '.join(arguments)}): {error}"
-        ) from None
+def check_authorize(authorize: object) -> None:
+    """Refuse what cannot be called before a WebSocket is open.
+
+    Raises:
+        TypeError: It is no function of one argument.
+    """
+    _callables.check(
+        authorize, "authorize", ("request",), instead="raise Reject(401) or the like to refuse"
+    )
 
 
 def _is_object(handler: object) -> bool:

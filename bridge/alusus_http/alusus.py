@@ -9,6 +9,7 @@ hold one such library, as the compiler's own runtime functions are in each.
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -55,7 +56,9 @@ def build(
         BuildError: The command `alusus` or a C compiler is missing, or one of them fails.
         FileNotFoundError: There is no such program.
     """
-    path = Path(source).resolve(strict=True)
+    path = Path(source).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such program", str(path))
     library = Path(output) if output is not None else path.with_name(f"lib{path.stem}.so")
     compiler = _find("alusus", "the Alusus compiler, from alusus.org")
     linker = _find(os.environ.get("CC", "cc"), "a C compiler, which links the library")

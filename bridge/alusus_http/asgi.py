@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from . import _driver, _exchange, http
-from ._answer import Answer
+from . import _driver, _exchange, _hosting, http
+from ._answer import head_of
 from ._asgi_types import Application, Message, Scope, untyped
-from ._asgi_websocket import REFUSE, WebSocket, subprotocols
+from ._asgi_websocket import WebSocket, subprotocols
 from ._exchange import Exchange, Key
-from ._hosting import GRACE, bound_ports, listening_host, server_options
+from ._options import Options
 from ._polling import Asyncio, Later
 from .errors import ConnectionClosedError
 
@@ -33,31 +34,34 @@ _log = logging.getLogger("alusus_http.asgi")
 
 # Names of a module's cost more, for each request.
 _REQUEST = _exchange.REQUEST
-_KEEPS_ALIVE = _exchange.KEEPS_ALIVE
 _MORE_BODY = _exchange.MORE_BODY
-_EXPECTS_CONTINUE = _exchange.EXPECTS_CONTINUE
 
 _VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 _PERCENT = ord("%")  # an int is found in bytes faster than bytes are
 
-# Addresses are those of connections, which have many requests.
-_MOST_ADDRESSES = 4096
-
 # How many bytes of an answer may wait for a client until its application does, too.
 _MUCH_UNSENT = 64 << 10
+
+
+def _beginner(
+    loop: asyncio.AbstractEventLoop,
+) -> Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]:
+    """What makes tasks, which begin at once where Python can have them so.
+
+    Many requests are answered without waiting for anything, and need no turn of the loop then. A
+    factory that the program has given to the loop is heeded.
+    """
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None:
+        return partial(asyncio.Task, loop=loop, eager_start=True)
+    return loop.create_task
 
 
 class LifespanError(RuntimeError):
     """The application has refused to start, or failed to."""
 
 
-@lru_cache(_MOST_ADDRESSES)
-def _address(host: bytes, port: bytes) -> tuple[str, int]:
-    return host.decode(), int(port)
-
-
-class Request:
+class Request(Exchange):
     """An HTTP request, and the application's work on it."""
 
     # As every request begins; most requests never change them.
@@ -65,30 +69,29 @@ class Request:
     _gone = False
     _reading = False
     _changed: asyncio.Event | None = None  # set when `receive` may go on
-    _written: asyncio.Future[None] | None = None  # done when `send` may go on
+    _written: asyncio.Event | None = None  # set when `send` may go on
     task: asyncio.Task[None]  # the loop itself keeps none alive
 
-    def __init__(self, exchange: Exchange, flags: int, scope: Scope, body: bytes) -> None:
+    def __init__(self, key: Key, flags: int, scope: Scope, body: bytes) -> None:
+        Exchange.__init__(self, key, flags)
         self.scope = scope
-        self._exchange = exchange
-        self._answer = Answer(scope["method"], scope["http_version"], flags & _KEEPS_ALIVE)
-        if flags & _EXPECTS_CONTINUE:
-            self._answer.unasked = True
-        self._body: bytes | None = body  # None: the application has it
-        self._more = bool(flags & _MORE_BODY)
+        self._more = flags & _MORE_BODY  # there is more of the body than the client has sent
+        # What the application gets of the body next; None: it has all that is here. An empty part
+        # is one only at the end.
+        self._part = None if self._more and not body else body
 
     def happen(self, what: int, flags: int, data: bytes) -> None:
         """Take note of an event."""
         if what == _exchange.BODY:
             self._reading = False
-            self._body = data
-            self._more = bool(flags & _MORE_BODY)
+            self._more = flags & _MORE_BODY
+            self._part = None if self._more and not data else data
         elif what == _exchange.GONE:
             self._gone = True
         if self._changed is not None:
             self._changed.set()
-        if what != _exchange.BODY and self._written is not None and not self._written.done():
-            self._written.set_result(None)
+        if what in (_exchange.WRITTEN, _exchange.GONE) and self._written is not None:
+            self._written.set()
 
     async def run(self, application: Application, running: dict[Key, Request]) -> None:
         """Have the application answer, and leave those that run."""
@@ -98,19 +101,22 @@ class Request:
                 raise RuntimeError("the application has returned before its answer was complete")
         except ConnectionClosedError:
             _log.debug("the client has gone before it had the answer", exc_info=True)
-        except Exception:
-            _log.exception("%s %s failed", self.scope["method"], self.scope["path"])
+        except Exception as error:
+            if self._gone and _is_of_client(error):
+                _log.info("%s %s: %r", self.scope["method"], self.scope["path"], error)
+            else:
+                _log.exception("%s %s failed", self.scope["method"], self.scope["path"])
             self._fail()
         finally:
-            del running[self._exchange.key]
+            del running[self.key]
             if not self.done:
                 self._end()
-                self._exchange.abandon()
+                self.abandon()
 
     def _fail(self) -> None:
-        if not self.done and not self._answer.sent:
+        if not self.done and not self.sent:
             with suppress(ConnectionClosedError):
-                self._exchange.fail(self._answer)
+                self.fail()
                 self._end()
 
     def _end(self) -> None:
@@ -120,21 +126,18 @@ class Request:
 
     async def receive(self) -> Message:
         """Give the application the next part of the body, or tell it that the client has gone."""
-        while self._body is None:
+        while self._part is None:
             if self.done or self._gone:
                 return {"type": "http.disconnect"}
             if self._more and not self._reading:
-                self._answer.unasked = False
                 self._reading = True
-                self._exchange.read()
+                self.read()
             if self._changed is None:
                 self._changed = asyncio.Event()
             self._changed.clear()
             await self._changed.wait()
-        body, self._body = self._body, None
-        if not body and self._more and not self._gone:
-            return await self.receive()
-        return {"type": "http.request", "body": body, "more_body": self._more}
+        part, self._part = self._part, None
+        return {"type": "http.request", "body": part, "more_body": bool(self._more)}
 
     async def send(self, message: Message) -> None:
         """Take a part of the answer from the application."""
@@ -142,27 +145,39 @@ class Request:
             kind = message["type"]
         except (KeyError, TypeError):
             raise untyped(message) from None
-        answer = self._answer
         if kind == "http.response.start":
-            if answer.status:
+            if self.status:
                 raise RuntimeError("http.response.start was sent twice")
-            answer.begin(message.get("status"), message.get("headers", ()))
+            self.begin(head_of(message.get("status"), message.get("headers", ())))
             return
         if kind != "http.response.body":
             raise ValueError(f"an HTTP request has no answer of the type {kind!r}")
-        if not answer.status:
+        if not self.status:
             raise RuntimeError("http.response.body was sent before http.response.start")
         if self.done:
             raise RuntimeError("http.response.body was sent after the last one")
         last = not message.get("more_body", False)
-        data = answer.encode(message.get("body", b""), last)
+        waiting = self.write(message.get("body", b""), last)
         if last:
-            self._exchange.write(data, answer.result)
             self._end()
-        elif data and self._exchange.write(data) > _MUCH_UNSENT:
-            self._written = asyncio.get_running_loop().create_future()
-            await self._written
-            self._written = None
+        elif self._gone and not self.has_body:  # of which a write tells nothing, having no data
+            raise ConnectionClosedError("the client has gone")
+        elif waiting > _MUCH_UNSENT:
+            if self._written is None:
+                self._written = asyncio.Event()
+            self._written.clear()
+            await self._written.wait()
+
+
+def _is_of_client(error: BaseException | None) -> bool:
+    """Whether an application raised this for its client has gone, as frameworks do."""
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup) and any(map(_is_of_client, error.exceptions)):
+            return True
+        if isinstance(error, ConnectionClosedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class _Lifespan:
@@ -172,7 +187,9 @@ class _Lifespan:
         self.state: dict[str, Any] = {}
         self._application = application
         self._events: asyncio.Queue[Message] = asyncio.Queue()
-        self._answer: asyncio.Future[Message] | None = None
+        self._asked = ""  # the latest event
+        self._answer: asyncio.Future[Message] | None = None  # to it
+        self._speaks = False  # the application has sent something, and not that it has failed
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -198,6 +215,7 @@ class _Lifespan:
     async def _ask(self, event: str) -> Message | None:
         """The application's answer to an event; None when it has none, since it has ended."""
         assert self._task is not None
+        self._asked = event
         self._answer = asyncio.get_running_loop().create_future()
         self._events.put_nowait({"type": event})
         await asyncio.wait((self._task, self._answer), return_when=asyncio.FIRST_COMPLETED)
@@ -205,69 +223,53 @@ class _Lifespan:
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {**_VERSIONS, "spec_version": "2.0"}}
-        started = False
-
-        async def send(message: Message) -> None:
-            nonlocal started
-            if self._answer is None or self._answer.done():
-                raise RuntimeError(f"{message['type']} was sent when nothing was asked")
-            started = started or message["type"] == "lifespan.startup.complete"
-            self._answer.set_result(message)
-
         try:
-            await self._application({**scope, "state": self.state}, self._events.get, send)
+            await self._application({**scope, "state": self.state}, self._events.get, self._send)
         except Exception:
             # An application that knows no lifespan may raise (ASGI, "Lifespan Protocol").
-            level = logging.ERROR if started else logging.DEBUG
+            level = logging.ERROR if self._speaks else logging.DEBUG
             _log.log(level, "the application's lifespan failed", exc_info=True)
 
+    async def _send(self, message: Message) -> None:
+        self._speaks = True
+        try:
+            kind = message["type"]
+        except (KeyError, TypeError):
+            raise untyped(message) from None
+        if self._answer is None or self._answer.done():
+            raise RuntimeError(f"{kind} was sent when nothing was asked")
+        if kind not in (f"{self._asked}.complete", f"{self._asked}.failed"):
+            raise ValueError(
+                f"{kind} was sent where {self._asked}.complete or {self._asked}.failed is expected"
+            )
+        self._speaks = kind.endswith(".complete")
+        self._answer.set_result(message)
 
-class Server:
-    """An application that is served, on the running loop.
 
-    Args:
-        application: The application.
-        options: Options of the server, as for `http.start_server`.
-        root_path: Where the application is mounted, as seen from outside, when a proxy in front
-            takes this off the path.
-        log_access: Called with each line for the access log.
-    """
+class Server(_hosting.Server[Application]):
+    """An application that is served, on the running loop."""
 
-    def __init__(
-        self,
-        application: Application,
-        options: Mapping[str, str] | None = None,
-        *,
-        root_path: str = "",
-        log_access: http.LogAccessCallback | None = None,
-    ) -> None:
-        self._application = application
-        self._options = server_options(options)
-        self._log_access = log_access
-        self._host = listening_host(self._options)
-        self._scheme = "https" if "ssl_certificate" in self._options else "http"
-        self._root_path = root_path
-        self._raw_root_path = root_path.encode()
-        self._lifespan = _Lifespan(application)
+    def _prepare(self) -> None:
+        self._raw_root_path = self._root_path.encode()
+        self._scope_of = lru_cache(_hosting.MOST_PEERS)(self._make_scope)
+        self._lifespan = _Lifespan(self._application)
         self._requests: dict[Key, Request] = {}
         self._web_sockets: dict[http.Connection, WebSocket] = {}
-        self._context: http.Context | None = None
         self._stopping = False  # no WebSocket is opened any more
-
-    @property
-    def ports(self) -> list[int]:
-        """The ports it listens on; empty before the start."""
-        return bound_ports(self._context)
 
     async def start(self) -> None:
         """Start the application, then the server.
 
         Raises:
             LifespanError: The application has refused to start.
+            WrongStateError: It runs already.
             HttpError: Those of `http.start_server`.
         """
+        self._refuse_to_start_again()
         self._loop = asyncio.get_running_loop()
+        self._stopping = False
         await self._lifespan.start()
+        self._begin = _beginner(self._loop)
         try:
             with _driver.polled_by(lambda: Asyncio(self._loop)):
                 self._context = _exchange.start(self._handle, self._options, self._log_access)
@@ -277,11 +279,15 @@ class Server:
             raise
 
     async def stop(self) -> None:
-        """Stop: what has begun is finished, within ten seconds, and then cancelled."""
+        """Stop: what has begun is finished, within ten seconds, and then cancelled.
+
+        Nothing happens to a server that does not run.
+        """
         await self._finish(self._requests.values())
+        context, self._context = self._context, None
         try:
-            if self._context is not None:
-                await self._stop_server(self._context)
+            if context is not None:
+                await self._stop_server(context)
         finally:
             await self._lifespan.stop()
 
@@ -289,8 +295,7 @@ class Server:
         # The server waits for what its WebSockets wait for: until they are open, and for messages.
         self._stopping = True
         stopping = asyncio.create_task(_driver.stop_in_loop(context))
-        for socket in self._web_sockets.values():
-            socket.hasten()
+        await asyncio.gather(*(socket.stop() for socket in self._web_sockets.values()))
         await self._finish(self._web_sockets.values())
         await stopping
         await self._finish((*self._requests.values(), *self._web_sockets.values()))
@@ -299,33 +304,46 @@ class Server:
         tasks = [each.task for each in running]
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=GRACE)
+        _, late = await asyncio.wait(tasks, timeout=_hosting.GRACE)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def scope(self, texts: list[bytes]) -> Scope:
-        """A request's scope; a WebSocket's has some more."""
-        method, path, query, version, client, client_port, server, server_port = texts[:8]
-        if self._raw_root_path:
-            path = self._raw_root_path + path
-        decoded = unquote_to_bytes(path) if _PERCENT in path else path
+    def _make_scope(self, peer: bytes) -> dict[str, Any]:
+        """What is the same in all scopes of a connection, and room for the rest."""
+        version, client, client_port, server, server_port = peer.decode().split(" ")
         return {
             "type": "http",
             "asgi": _VERSIONS,
-            "http_version": version.decode(),
-            "method": method.decode(),
+            "http_version": version,
+            "method": "",
             "scheme": self._scheme,
-            "path": decoded.decode("utf-8", "replace"),
-            "raw_path": path,
-            "query_string": query,
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
             "root_path": self._root_path,
             # A unix socket has neither an address nor a port.
-            "client": _address(client, client_port) if server else None,
-            "server": _address(server, server_port) if server else None,
-            "headers": [*zip(texts[8::2], texts[9::2])],  # noqa: B905 - strict takes its time
-            "state": self._lifespan.state.copy(),
+            "client": (client, int(client_port)) if server else None,
+            "server": (server, int(server_port)) if server else None,
+            "headers": [],
+            "state": {},
         }
+
+    def scope(self, texts: list[bytes]) -> Scope:
+        """A request's scope; a WebSocket's has some more."""
+        method, path, query, peer, *headers = texts
+        if self._raw_root_path:
+            path = self._raw_root_path + path
+        decoded = unquote_to_bytes(path) if _PERCENT in path else path
+        each = iter(headers)
+        scope = self._scope_of(peer).copy()
+        scope["method"] = method.decode()
+        scope["path"] = decoded.decode("utf-8", "replace")
+        scope["raw_path"] = path
+        scope["query_string"] = query
+        scope["headers"] = [*zip(each, each)]  # noqa: B905 - names and values in turn
+        scope["state"] = self._lifespan.state.copy()
+        return scope
 
     def _handle(self, key: Key, what: int, flags: int, data: bytes, head: int) -> None:
         if what != _REQUEST:
@@ -333,9 +351,9 @@ class Server:
             if request is not None:
                 request.happen(what, flags, data)
             return
-        scope = self.scope(data[: head - 1].split(b"\0"))
-        request = self._requests[key] = Request(Exchange(key), flags, scope, data[head:])
-        request.task = self._loop.create_task(request.run(self._application, self._requests))
+        scope = self.scope(data[:head].split(b"\0"))
+        request = self._requests[key] = Request(key, flags, scope, data[head:])
+        request.task = self._begin(request.run(self._application, self._requests))
 
     # WebSockets
 
@@ -348,9 +366,7 @@ class Server:
         }
         http.set_web_socket_handler(context, "/", **handlers)
 
-    def _connect(self, connection: http.Connection, user_data: object) -> int | Later:
-        if self._stopping:
-            return REFUSE
+    def _connect(self, connection: http.Connection, user_data: object) -> Later:
         socket = WebSocket(connection, self._web_socket_scope(connection))
         self._web_sockets[connection] = socket
         socket.task = self._loop.create_task(self._run_web_socket(connection, socket))
@@ -358,7 +374,10 @@ class Server:
 
     async def _run_web_socket(self, connection: http.Connection, socket: WebSocket) -> None:
         try:
-            await socket.run(self._application)
+            if self._stopping:
+                await socket.stop()
+            else:
+                await socket.run(self._application)
         finally:
             del self._web_sockets[connection]
 
@@ -382,11 +401,8 @@ class Server:
             info.request_method,
             info.local_uri_raw or "",
             info.query_string or "",
-            info.http_version,
-            info.remote_addr,
-            str(info.remote_port),
-            self._host,
-            str(info.server_port),
+            f"{info.http_version} {info.remote_addr} {info.remote_port} "
+            f"{_listening_host(self._options)} {info.server_port}",
         ]
         for header in info.http_headers:
             texts += (header.name.lower(), header.value)
@@ -399,9 +415,16 @@ class Server:
         return scope
 
 
+def _listening_host(options: Mapping[str, str]) -> str:
+    """The address that a server listens at, the first one; empty for a unix socket."""
+    first = options.get("listening_ports", "").split(",")[0]
+    host = first.rpartition(":")[0].strip("[]")
+    return "" if first.startswith("x") else host or "0.0.0.0"
+
+
 async def serve(
     application: Application,
-    options: Mapping[str, str] | None = None,
+    options: Options | None = None,
     *,
     root_path: str = "",
     log_access: http.LogAccessCallback | None = None,

@@ -6,19 +6,20 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from queue import SimpleQueue
+from typing import Any
 
-from . import __version__, _loading, _reloading, asgi, errors, http, wait, wsgi
+from . import __version__, _loading, _reloading, _signals, asgi, errors, http, wait, wsgi
 from ._access_log import FORMATS
-from ._driver import SIGNAL_PATIENCE
 from ._library import lib
+from ._options import listening_ports
 from .server import Server
 
 _TEXT, _BINARY = 1, 2
@@ -33,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = parsed.run(parsed, given)
-    except (errors.HttpError, _loading.LoadError, asgi.LifespanError) as error:
-        sys.exit(f"alusus-http: {error}")
+    except asgi.LifespanError as error:
+        sys.exit(f"alusus-http: the application did not start: {error}")
+    except (errors.HttpError, _loading.LoadError) as error:
+        sys.exit(f"alusus-http: {_by_names_given(str(error), parsed)}")
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _serve(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     folder = Path(arguments.app_dir).resolve()
+    if not folder.is_dir():
+        raise _loading.LoadError(f"--app-dir: there is no folder {folder}")
     _refuse_contradictions(arguments)
     if arguments.reload:
         rest = [argument for argument in given if argument != "--reload"]
@@ -123,9 +128,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, str]:
     if arguments.unix is not None:
         options["listening_ports"] = f"x{arguments.unix}"
     else:
-        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-        secure = "s" if arguments.certificate is not None else ""
-        options["listening_ports"] = f"{host}:{arguments.port}{secure}"
+        options["listening_ports"] = listening_ports(
+            arguments.host, arguments.port, secure=arguments.certificate is not None
+        )
     if arguments.certificate is not None:
         options["ssl_certificate"] = _certificate(arguments.certificate, arguments.key)
     options.update(arguments.option)
@@ -144,7 +149,18 @@ def _certificate(certificate: str, key: str | None) -> str:
         ) from error
     descriptor = os.memfd_create("certificate")
     os.write(descriptor, content)
-    return f"/proc/self/fd/{descriptor}"
+    return f"{_DESCRIPTORS}{descriptor}"
+
+
+_DESCRIPTORS = "/proc/self/fd/"
+
+
+def _by_names_given(message: str, arguments: argparse.Namespace) -> str:
+    """An error about the file in memory, as one about the two that it was made of."""
+    if getattr(arguments, "key", None) is None:
+        return message
+    names = f"{arguments.key} and {arguments.certificate}"
+    return re.sub(rf"{_DESCRIPTORS}\d+", lambda _: names, message)
 
 
 def _say_started(arguments: argparse.Namespace, ports: list[int]) -> None:
@@ -175,54 +191,37 @@ async def _serve_asgi(
     options: dict[str, str],
     arguments: argparse.Namespace,
 ) -> int:
-    loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-
-    def stop() -> None:
-        if stopped.is_set():
-            _end_at_once()
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
     server = asgi.Server(
         application,
         options,
         root_path=arguments.root_path,
         log_access=FORMATS.get(arguments.access_log),
     )
-    await server.start()
-    _say_started(arguments, server.ports)
-    await stopped.wait()
-    print("Stopping", flush=True)
-    await server.stop()
+    with _signals.heeded_in_loop(stopped.set):
+        await server.start()
+        _say_started(arguments, server.ports)
+        await stopped.wait()
+        print("Stopping", flush=True)
+        await server.stop()
     return 0
 
 
 def _serve_wsgi(application: Any, options: dict[str, str], arguments: argparse.Namespace) -> int:
+    stopped: SimpleQueue[None] = SimpleQueue()
     server = wsgi.Server(
         application,
         options,
         root_path=arguments.root_path,
         log_access=FORMATS.get(arguments.access_log),
     )
-    server.start()
-    try:
+    with _signals.heeded(lambda: stopped.put(None)):
+        server.start()
         _say_started(arguments, server.ports)
-        # Not signal.pause: it would sleep on through a signal that comes just before it.
-        while True:
-            time.sleep(SIGNAL_PATIENCE)
-    except KeyboardInterrupt:
-        try:
-            print("Stopping", flush=True)
-            server.stop()
-        except KeyboardInterrupt:
-            _end_at_once()
+        _signals.wait(stopped)
+        print("Stopping", flush=True)
+        server.stop()
     return 0
-
-
-def _end_at_once() -> NoReturn:
-    os._exit(130)
 
 
 # The other commands
@@ -307,6 +306,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _root_path(text: str) -> str:
+    if text and (not text.startswith("/") or text.endswith("/")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no path such as /api")
+    return text
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -356,7 +361,12 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads, which is how many HTTP connections are served at a time (default: 100)",
     )
-    add("--root-path", metavar="PATH", help="what a proxy in front takes off the path")
+    add(
+        "--root-path",
+        type=_root_path,
+        metavar="PATH",
+        help="what a proxy in front takes off the path",
+    )
     add("--loop", choices=("asyncio", "uvloop"), help="the loop for ASGI (default: asyncio)")
     add("--reload", action="store_true", help="start again when a Python file changes")
     add("--access-log", nargs="?", const="common", choices=sorted(FORMATS), help="log each answer")

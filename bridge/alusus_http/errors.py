@@ -20,7 +20,7 @@ class InvalidArgumentError(HttpError, ValueError):
 
 
 class UnknownOptionError(InvalidArgumentError):
-    """A server has no option of this name; the message gives the nearest one."""
+    """A server has no option of this name; the message gives the nearest one, if one is near."""
 
 
 class WrongStateError(HttpError):
@@ -92,7 +92,7 @@ class ConnectionClosed(ConnectionClosedError):
 
 
 class ConnectionClosedOK(ConnectionClosed):
-    """A WebSocket has ended as it should, with 1000 or 1001."""
+    """A WebSocket has ended as it should: with 1000, 1001, or without a code, which is 1005."""
 
 
 class ConnectionClosedWithError(ConnectionClosed):

@@ -208,7 +208,8 @@ class RequestInfo:
     outlive the request.
 
     Attributes:
-        request_method: The method as sent, such as `GET` or `POST`.
+        request_method: The method as sent, such as `GET` or `POST`. It is any token, and case
+            matters (RFC 9110 section 9.1).
         request_uri: The target of the request line, without the query string: a path, or a whole
             URI when the client sent one. Percent-escapes are resolved as in `local_uri_raw`, so
             that `%2F` is a slash like any other.
@@ -1498,7 +1499,7 @@ def get_cookie(cookies: str | None, name: str) -> str | None:
         out,
         len(out),
     )
-    return _marshal.checked_buffer(out, result)
+    return _marshal.checked_optional_buffer(out, result)
 
 
 def get_variable(data: str | bytes | None, name: str) -> str | None:
@@ -1524,7 +1525,7 @@ def get_variable(data: str | bytes | None, name: str) -> str | None:
     data = _marshal.optional_contents(data, "data")
     out = _marshal.text_buffer(data, name)
     result = lib.ah_get_variable(data, len(data), _marshal.encode(name, "name"), out, len(out))
-    return _marshal.checked_buffer(out, result)
+    return _marshal.checked_optional_buffer(out, result)
 
 
 def respond(
@@ -1788,7 +1789,7 @@ def get_mime_type(file_name: str) -> str:
     return _marshal.decode(_marshal.checked_pointer(result))
 
 
-def encode_url(text: str) -> str | None:
+def encode_url(text: str) -> str:
     """Escapes a text so that it can be a part of a URL.
 
     Letters and digits of ASCII and `-._~` stay, any other byte becomes `%` with two hexadecimal
@@ -1799,7 +1800,7 @@ def encode_url(text: str) -> str | None:
         text: The text, in UTF-8.
 
     Returns:
-        The text; None when there is none.
+        The text.
 
     Raises:
         InvalidArgumentError: When `text` or `out` is None, or `out_size` negative or too small.
@@ -1809,7 +1810,7 @@ def encode_url(text: str) -> str | None:
     return _marshal.checked_buffer(out, result)
 
 
-def decode_url(text: str | bytes, is_form: int) -> str | None:
+def decode_url(text: str | bytes, is_form: int) -> str:
     """Undoes the escaping of a part of a URL.
 
     A `%` without two hexadecimal digits behind it stays as it is. The result may have a NUL in it:
@@ -1821,7 +1822,7 @@ def decode_url(text: str | bytes, is_form: int) -> str | None:
             itself, as in a path.
 
     Returns:
-        The text; None when there is none.
+        The text.
 
     Raises:
         InvalidArgumentError: When `out` is None, or a length negative or too small.
@@ -2178,9 +2179,11 @@ def start_server(*args: Any, **kwargs: Any) -> Context:  # noqa: D417 - see the 
         AddressInUseError: When another program listens on the port.
         AccessDeniedError: When this user may not listen there (ports below 1024) or read a file.
         UnknownOptionError: For a name that CivetWeb does not know.
-        MissingFileError: For a certificate file that is not there.
+        MissingFileError: For a file of certificates or passwords, or the folder of a log, that is
+            not there.
         InvalidArgumentError: For an odd or negative count, a name without a value, a value of the
-            wrong kind, or a TLS port without a certificate from an option or callback.
+            wrong kind or outside of its range, a `document_root` that is no folder, or a TLS port
+            without a certificate from an option or callback.
         NoMemoryError
         HttpError: For anything else, with the system's words.
     """
@@ -2272,6 +2275,8 @@ def stop_server(context: Context) -> None:
         InvalidHandleError: When the server has been stopped before, or is being stopped.
         NoMemoryError: And `HttpError` when a callback calls it and no thread can be started that
             does the rest.
+        WrongThreadError: On a thread that serves one WebSocket of the server alone
+            (`ah_next_events_of`), for whose end it would wait: nothing is stopped.
     """
     _driver.stop(_marshal.handle(context, Context, "context"), lib.ah_stop_server)
 
@@ -2440,7 +2445,8 @@ def start_domain(context: Context, options: Mapping[str, str] | Sequence[str]) -
         UnknownOptionError: For a name that no option has.
         InvalidArgumentError: When the list is None, lacks a name or has one that another domain
             has, or has a value of the wrong kind or an option of the whole server.
-        MissingFileError: And `AccessDeniedError` for a certificate that cannot be read.
+        MissingFileError: And `AccessDeniedError` for a certificate or another file that cannot be
+            used.
         NoMemoryError
         HttpError: When TLS refuses the certificate, with OpenSSL's words.
     """

@@ -27,6 +27,10 @@ class NativeCallback:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a function."""
+        if not isinstance(self.address, int):
+            raise TypeError(
+                f"address: expected an int, got {self.address!r}; native() finds that of a name"
+            )
         if self.address <= 0:
             raise ValueError(f"address: expected that of a function, got {self.address}")
 

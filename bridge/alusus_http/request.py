@@ -106,7 +106,8 @@ class Request:
     Attributes:
         method: Such as "GET".
         path: The path, its escapes resolved, without `.` and `..` segments.
-        raw_path: The target of the request line as the client sent it, without the query.
+        raw_path: The target of the request line without the query, its escapes resolved and its
+            segments as they came.
         query_string: What followed the `?`, still escaped; "" for nothing.
         headers: The headers, by names in any case.
         peer: The client's address and port; behind a proxy they are the proxy's.

@@ -8,16 +8,35 @@ import re
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TypeAlias
 
+from . import _options
+
 __all__ = ["Body", "Response"]
 
 Body: TypeAlias = str | bytes | Iterable[str | bytes] | AsyncIterable[str | bytes]
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _NO_VALUE = re.compile(r"[\0\r\n]")  # RFC 9110 section 5.5: what would end a line early
 _COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265 section 4.1.1
+_LOCATION = re.compile(r"[!-~]+")  # RFC 3986 section 2: what is not escaped
 _STREAMS = (Iterable, AsyncIterable)
 _SAME_SITE = ("Lax", "Strict", "None")
+_REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 section 15.4: those that lead elsewhere
 _FRAMING = ("content-length", "transfer-encoding", "connection")
+
+
+def _pairs(headers: object) -> Iterable[tuple[str, str]]:
+    """Headers that are given as a mapping or as pairs.
+
+    Raises:
+        TypeError: They are given as something else.
+    """
+    if isinstance(headers, Mapping):
+        return headers.items()
+    if isinstance(headers, Iterable) and not isinstance(headers, str | bytes):
+        pairs = list(headers)
+        # Two letters of a str are none.
+        if all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+            return pairs
+    raise TypeError(f"headers: expected a mapping or pairs, got {headers!r}")
 
 
 class Response:
@@ -55,15 +74,13 @@ class Response:
             )
         if not isinstance(status, int):
             raise TypeError(f"status: expected an int, got {status!r}")
-        if isinstance(headers, str | bytes):
-            raise TypeError(f"headers: expected a mapping or pairs, got {headers!r}")
         if not 200 <= status <= 599:
             raise ValueError(f"status: {status} is none of an answer, 200 to 599")
         self.status = status
         self.body = body
         self.headers: list[tuple[str, str]] = []
         self._file: tuple[str, str | None] | None = None  # in place of the body
-        for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        for name, value in _pairs(headers) if headers != () else ():
             self.add_header(name, value)
         if content_type is None and body and not self._has("content-type"):
             is_text = isinstance(body, str)
@@ -76,8 +93,13 @@ class Response:
 
     @classmethod
     def json(cls, value: object, status: int = 200) -> Response:
-        """Answer with a value as JSON."""
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        """Answer with a value as JSON.
+
+        Raises:
+            TypeError: JSON has nothing for a part of it.
+            ValueError: A number is infinite or NaN, which JSON has not, or it holds itself.
+        """
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return cls(text.encode(), status, content_type="application/json")
 
     @classmethod
@@ -87,7 +109,21 @@ class Response:
 
     @classmethod
     def redirect(cls, location: str, status: int = 303) -> Response:
-        """Send the client elsewhere: with 303 to fetch a page (RFC 9110 section 15.4.4)."""
+        """Send the client elsewhere: with 303 to fetch a page (RFC 9110 section 15.4.4).
+
+        Raises:
+            TypeError: The location is no str.
+            ValueError: The location is no URI or path, or not escaped, or the status leads nowhere.
+        """
+        if status not in _REDIRECTS:
+            numbers = ", ".join(map(str, _REDIRECTS))
+            raise ValueError(f"status: {status!r} leads nowhere: give one of {numbers}")
+        _options.check_type("location", location, str, "a str, such as '/login'")
+        if not _LOCATION.fullmatch(location):
+            raise ValueError(
+                f"location: {location!r} is no URI or path; escape what it has of spaces and "
+                "letters outside of ASCII, with urllib.parse.quote"
+            )
         return cls(b"", status, {"Location": location})
 
     @classmethod
@@ -100,9 +136,12 @@ class Response:
         Args:
             path: The file. If a part of it comes from a client, see `http.send_file`.
             content_type: Its type; without this, the one that goes with its name.
+
+        Raises:
+            TypeError: The path is none.
         """
         response = cls()
-        response._file = (os.fspath(path), content_type)
+        response._file = (_options.path("path", path), content_type)
         return response
 
     def add_header(self, name: str, value: str) -> None:
@@ -113,9 +152,11 @@ class Response:
         """
         if self._file is not None:
             raise ValueError("a file is sent with the headers that go with it, and no others")
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a header: expected a str, got {name!r}")
         if not isinstance(value, str):
             raise TypeError(f"{name}: expected a str, got {value!r}")
-        if not _TOKEN.fullmatch(name):
+        if not _options.TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a header (RFC 9110 section 5.6.2)")
         if _NO_VALUE.search(value):
             raise ValueError(f"{name}: {value!r} has a line end or NUL, which no header may have")
@@ -141,21 +182,37 @@ class Response:
             name: Its name.
             value: Its value: ASCII without spaces, quotes, commas, semicolons and backslashes.
             max_age: Seconds to keep it; without this, until the browser is closed.
-            path: The path below which it is sent back.
+            path: The path below which it is sent back; it begins with a slash.
             domain: The domain whose hosts get it; without this, the server's host alone.
             secure: Send it over TLS only.
             http_only: Keep it from the page's scripts.
             same_site: "Lax", "Strict" or "None".
 
         Raises:
-            ValueError: A part that the header cannot hold.
+            TypeError: An argument has the wrong type.
+            ValueError: A part that the header cannot hold, or that browsers do not heed.
         """
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a cookie")
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a cookie: expected a str, got {name!r}")
+        if not _options.TOKEN.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a cookie: give letters, digits and the like, such as 'id'"
+            )
         if not isinstance(value, str):
             raise TypeError(f"{name}: expected a str, got {value!r}")
+        if max_age is not None:
+            _options.check_type("max_age", max_age, int, "an int, of seconds")
+            if max_age < 0:
+                raise ValueError(f"max_age: {max_age} is below 0, which has the cookie forgotten")
+        _options.check_type("path", path, str, "a str, such as '/'")
+        _options.check_type("domain", domain, str, "a str, such as 'example.org'")
+        _options.check_type("secure", secure, bool, "True or False")
+        _options.check_type("http_only", http_only, bool, "True or False")
+        if path and not path.startswith("/"):
+            raise ValueError(f"path: {path!r} does not begin with a slash, as browsers want it")
         if same_site not in _SAME_SITE:
-            raise ValueError(f"same_site: {same_site!r} is none of {', '.join(_SAME_SITE)}")
+            words = ", ".join(f'"{word}"' for word in _SAME_SITE)
+            raise ValueError(f"same_site: {same_site!r} is none of {words}")
         if same_site == "None" and not secure:
             raise ValueError(f'{name}: browsers drop it: same_site="None" needs secure=True')
         if not _COOKIE_VALUE.fullmatch(value):

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import os
 import re
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
-from types import FrameType
-from typing import Any, Self, TypeVar, overload
+from queue import SimpleQueue
+from typing import Any, NoReturn, Self, TypeVar, overload
 
-from . import _loading, _options, _requests, _sockets, http
-from ._driver import SIGNAL_PATIENCE
+from . import _daemons, _hosting, _loading, _options, _requests, _signals, _sockets, http
 from ._engine import Answer, Engine, logger
-from ._marshal import type_error
+from ._marshal import require_unforked, type_error
 from ._requests import Route
 from ._sockets import Authorize, SocketOptions, Workers
 from .errors import (
@@ -105,6 +101,7 @@ class Server:
     ) -> None:
         self._place = (host, port)
         self._secure = certificate is not None
+        self._listening_ports = ""  # the option, while it runs
         self._ports: list[int] = []
         self._max_body_size = max_body_size
         self._grace = _options.seconds("grace", grace)
@@ -129,9 +126,9 @@ class Server:
         _options.size("max_body_size", max_body_size)
         _options.listening_ports(host, port, self._secure)
         if certificate is not None:
-            self._options["ssl_certificate"] = _options.path(certificate)
+            self._options["ssl_certificate"] = _options.path("certificate", certificate)
         if document_root is not None:
-            self._options["document_root"] = _options.path(document_root)
+            self._options["document_root"] = _options.path("document_root", document_root)
         if origins is not None:
             self._options["websocket_origins"] = ",".join(_options.origins(origins))
         self._given = _options.given({} if options is None else options)
@@ -148,10 +145,13 @@ class Server:
         self._stopped.set()
         self._ending = False  # whether its stop has begun
         self._wake: SimpleQueue[None] = SimpleQueue()  # ends serve_forever; safe in signal handlers
-        self._shutdown: asyncio.Task[None] | None = None  # with a loop, that stop
-        self._ended = asyncio.Event()  # its end, with a loop
+        self._entered: Engine | None = None  # by `async with`, to be stopped at the block's end
         if metrics is not None:
             self.route(metrics)(lambda request: Response(self.metrics(), content_type=_METRICS))
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, as by multiprocessing's spawn and forkserver."""
+        raise TypeError("a Server stays in its process and has no copies: make it where it serves")
 
     # Handlers
 
@@ -167,7 +167,8 @@ class Server:
 
         It takes a `Request` and returns a `Response`, or its body as str or bytes; an async
         function runs on the loop. What it raises is logged and answered with 500, `BadRequest`
-        with 400. HEAD is answered where GET is; another method gets 405.
+        with 400, `Reject` with the answer that it holds. HEAD is answered where GET is; another
+        method gets 405.
 
         Args:
             path: The path, without a query; `/files/**` serves all below `/files/`.
@@ -180,27 +181,31 @@ class Server:
             What takes the function and returns it.
 
         Raises:
-            InvalidArgumentError: The path is none, or another argument is outside what it may be.
+            InvalidArgumentError: The path is none, or has a handler, or another argument is outside
+                what it may be.
             TypeError: What is given is no handler, or an argument has the wrong type.
         """
         _check_path(path)
+        every = _options.methods(methods)
+        _options.choice("stream", stream)
         limit = self._max_body_size
         if max_body_size is not None:
             limit = int(_options.size("max_body_size", max_body_size))
-        every = tuple(method.upper() for method in _options.names("methods", methods))
-        if "GET" in every and "HEAD" not in every:
-            every += ("HEAD",)
 
         def add(handler: _H) -> _H:
-            if not callable(handler):
-                raise TypeError(f"{handler!r} is no handler: give a function of one argument")
+            _requests.check_handler(handler)
             route = Route(path, handler, every, limit, stream)
             self._check_loop(route.is_async, path)
-            if path.endswith("/**"):
-                with self._lock:
+            with self._lock:
+                if path in self._routes or any(path == tree.path for tree in self._trees):
+                    raise InvalidArgumentError(
+                        f"{path} has a handler already: give one function all of its methods, such "
+                        'as methods=["GET", "POST"], and look at request.method in it'
+                    )
+                if path.endswith("/**"):
                     self._trees = sorted([*self._trees, route], key=lambda r: -len(r.path))
-            else:
-                self._routes[path] = route
+                else:
+                    self._routes[path] = route
             return handler
 
         return add
@@ -265,17 +270,18 @@ class Server:
             What takes the handler and returns it; None with `native`.
 
         Raises:
-            InvalidArgumentError: The path is none, or another argument is outside what it may be.
+            InvalidArgumentError: The path is none, or has a handler, or another argument is outside
+                what it may be, or is not for `native`.
             TypeError: What is given is no handler, or an argument has the wrong type.
         """
         _check_path(path)
         if max_message_size is not None:
             _options.size("max_message_size", max_message_size)
-        if authorize is not None and not callable(authorize):
-            raise TypeError(f"authorize: {authorize!r} is no function of one argument, the request")
+        if authorize is not None:
+            _sockets.check_authorize(authorize)
         options = SocketOptions(
             path,
-            _options.names("subprotocols", subprotocols),
+            _options.subprotocols(subprotocols),
             None if origins is None else _options.origins(origins),
             max_message_size,
             _options.names("groups", groups),
@@ -284,6 +290,11 @@ class Server:
         if native is not None:
             if not isinstance(native, NativeHandlers):
                 raise TypeError(f"native: {native!r} is none; NativeHandlers.load makes them")
+            if options != SocketOptions(path, options.subprotocols):
+                raise InvalidArgumentError(
+                    "native: compiled handlers decide themselves who may connect and what comes "
+                    "after; with them, give no argument but the path and subprotocols"
+                )
             self._add(options, native)
             return None
 
@@ -341,10 +352,13 @@ class Server:
     def url(self) -> str:
         """Where it is, such as "http://127.0.0.1:8080".
 
+        With a unix socket alone it is of the form that `http.send_request` takes, to which a path
+        is added: "http+unix:/run/socket:".
+
         Raises:
             WrongStateError: The server does not run.
         """
-        return f"http{'s' * self._secure}://{self._address}"
+        return self._url("http")
 
     @property
     def ws_url(self) -> str:
@@ -353,13 +367,11 @@ class Server:
         Raises:
             WrongStateError: The server does not run.
         """
-        return f"ws{'s' * self._secure}://{self._address}"
+        return self._url("ws")
 
-    @property
-    def _address(self) -> str:
+    def _url(self, scheme: str) -> str:
         assert self._running
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._place[0], self._place[0])
-        return f"{f'[{host}]' if ':' in host else host}:{self._ports[0]}"
+        return _hosting.url(scheme, self._listening_ports, self._ports)
 
     @property
     def connections(self) -> list[WebSocket | AsyncWebSocket]:
@@ -414,9 +426,10 @@ class Server:
         engine = self._engine
         if engine is None:
             return
+        require_unforked()
         if engine.loop is not None:
             with contextlib.suppress(RuntimeError):  # it has been closed; see below
-                engine.loop.call_soon_threadsafe(self._begin_shutdown)
+                engine.loop.call_soon_threadsafe(self._begin_shutdown, engine)
         elif self._is_inside(engine) or not self._stop_here(engine):
             threading.Thread(
                 target=self._stop_here, args=(engine,), name="alusus_http stop", daemon=True
@@ -430,7 +443,17 @@ class Server:
                 self._stop_here(engine)
 
     def wait(self) -> None:
-        """Wait until it is stopped, by another thread or a handler."""
+        """Wait until it is stopped, by another thread or a handler.
+
+        Raises:
+            WrongThreadError: The stop would wait for this thread, a handler's or its loop's.
+        """
+        engine = self._engine
+        if engine is not None and (self._is_inside(engine) or engine.is_in_loop()):
+            raise WrongThreadError(
+                "a server's end waits for its handlers and its loop, so these cannot wait for it: "
+                "have another thread do so"
+            )
         self._stopped.wait()
 
     def serve_forever(self) -> None:
@@ -440,18 +463,23 @@ class Server:
 
         Raises:
             HttpError: As `start`.
+            WrongStateError: It is called where a loop runs, which it would hold up.
         """
+        if asyncio._get_running_loop() is not None:
+            raise WrongStateError(
+                "serve_forever would hold up the loop that runs here: await `serve` instead"
+            )
         if self._needs_loop():
             asyncio.run(self.serve())
             return
-        self._wake = SimpleQueue()
-        with self, _signals(lambda: self._wake.put(None)):
-            logger.info("serving at %s", self.url)
-            woken = False
-            while not woken:
-                with contextlib.suppress(Empty):
-                    self._wake.get(timeout=SIGNAL_PATIENCE)
-                    woken = True
+        wake: SimpleQueue[None] = SimpleQueue()
+        with _signals.heeded(lambda: wake.put(None)):
+            self._open(None, wake)
+            try:
+                logger.info("serving at %s", self.url)
+                _signals.wait(wake)
+            finally:
+                self.stop()
 
     def __enter__(self) -> Self:
         """Start to serve, for the block."""
@@ -466,12 +494,14 @@ class Server:
         """Whether this thread is one that the stop waits for."""
         return engine.is_inside() or self._workers.is_current() or self._in_flight.is_here()
 
-    def _drain(self) -> None:
-        """Wait for the requests that are being answered."""
+    def _drain(self) -> float:
+        """Wait for the requests that are being answered; returns until when handlers may run."""
+        deadline = time.monotonic() + self._grace
         with self._lock:
             pass  # the first client may have stopped what has not quite started
         if not self._in_flight.drain(self._grace):
             logger.warning("a request is still being answered %g s after the stop", self._grace)
+        return deadline
 
     def _stop_here(self, engine: Engine) -> bool:
         """Stop a server without a loop. False: not on this thread, which answers a request."""
@@ -479,13 +509,10 @@ class Server:
             begun, self._ending = self._ending, True
         if begun:
             return True
-        self._drain()
-        late = threading.Timer(self._grace, self._give_up)
-        late.daemon = True
-        late.start()
+        deadline = self._drain()
         failure: BaseException | None = None
         try:
-            engine.stop()
+            engine.stop(deadline, self._give_up)
         except WrongThreadError:
             self._ending = False
             return False
@@ -494,9 +521,7 @@ class Server:
                 self._ending = False
                 raise
             failure = error  # of a callback
-        finally:
-            late.cancel()
-        left = self._workers.join(self._grace)
+        left = self._workers.join(max(_left(deadline), _LAST_WORDS))
         if left:
             logger.warning("%d handlers still run %g s after the stop", left, self._grace)
         self._close()
@@ -514,74 +539,87 @@ class Server:
         Raises:
             HttpError: As `start`.
         """
-        async with self:
+        engine = await self._start_on_loop()
+        try:
             logger.info("serving at %s", self.url)
-            with _loop_signals(self._begin_shutdown):
-                await self._ended.wait()
+            with _signals.heeded_in_loop(lambda: self._begin_shutdown(engine)):
+                await engine.ended.wait()
+        finally:
+            await self._stop_on_loop(engine)
 
     async def __aenter__(self) -> Self:
         """Start to serve on the running loop, for the block."""
-        # On another thread: what the library logs meanwhile comes to the loop.
-        loop = asyncio.get_running_loop()
-        self._shutdown, self._ended = None, asyncio.Event()
-        opening = _in_thread(self._open, loop)
-        cancelled = await _finished(opening)
-        opening.result()
-        if cancelled:
-            await self.__aexit__()
-            raise asyncio.CancelledError
+        self._entered = await self._start_on_loop()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         """Stop, and wait for that, cancelled or not."""
-        shutdown = self._begin_shutdown()
-        cancelled = await _finished(shutdown)
-        shutdown.result()
+        assert self._entered is not None
+        await self._stop_on_loop(self._entered)
+
+    async def _start_on_loop(self) -> Engine:
+        # On another thread: what the library logs meanwhile comes to the loop.
+        opening = _in_thread(self._open, asyncio.get_running_loop())
+        cancelled = await _finished(opening)
+        engine = opening.result()
+        if cancelled:
+            await self._stop_on_loop(engine)
+            raise asyncio.CancelledError
+        return engine
+
+    async def _stop_on_loop(self, engine: Engine) -> None:
+        stopping = self._begin_shutdown(engine)
+        cancelled = await _finished(stopping)
+        stopping.result()
         if cancelled:
             raise asyncio.CancelledError
 
     async def _run(self, started: Future[None]) -> None:
         """Serve on a loop that is there for nothing else."""
         try:
-            await self.__aenter__()
+            engine = await self._start_on_loop()
         except BaseException as error:
             started.set_exception(error)
             return
         started.set_result(None)
         try:
-            await self._ended.wait()
+            await engine.ended.wait()
         finally:  # a handler may have ended the loop, by SystemExit
-            await self.__aexit__()
+            await self._stop_on_loop(engine)
 
-    def _begin_shutdown(self) -> asyncio.Task[None]:
-        if self._shutdown is None:
-            self._shutdown = asyncio.get_running_loop().create_task(self._shut_down())
-        return self._shutdown
+    def _begin_shutdown(self, engine: Engine) -> asyncio.Task[None]:
+        if engine.stopping is None:
+            shutdown = self._shut_down(engine)
+            engine.stopping = asyncio.get_running_loop().create_task(shutdown)
+        return engine.stopping
 
-    async def _shut_down(self) -> None:
+    async def _shut_down(self, engine: Engine) -> None:
         """Stop. A loop that ends cancels this, too, with all tasks, and it is done nevertheless."""
-        engine = self._running
         try:
-            await _finished(_in_thread(self._drain))
-            stop = _in_thread(engine.stop)
-            await _finished(stop, timeout=self._grace)
+            draining = _in_thread(self._drain)
+            await _finished(draining)
+            deadline = draining.result()
+            stop = _in_thread(engine.stop, deadline)
+            await _finished(stop, timeout=_left(deadline))
             if not stop.done():
                 self._give_up()
                 engine.cancel()
             await _finished(stop)
-            await _finished(*engine.tasks, timeout=self._grace)
+            await _finished(*engine.tasks, timeout=_left(deadline))
             engine.cancel()
             await _finished(*engine.tasks)
-            await _finished(_in_thread(self._workers.join, self._grace))
+            last_words = max(_left(deadline), _LAST_WORDS)
+            await _finished(_in_thread(self._workers.join, last_words))
             stop.result()
         finally:
             self._close()
-            self._ended.set()
+            engine.ended.set()
 
     # Starting and stopping
 
     @property
     def _running(self) -> Engine:
+        require_unforked()
         if self._engine is None:
             raise WrongStateError("this server does not run: start it first")
         return self._engine
@@ -599,28 +637,34 @@ class Server:
                 "set this one before the start, or start by `serve` or `async with`"
             )
 
-    def _open(self, loop: asyncio.AbstractEventLoop | None) -> None:
+    def _open(
+        self, loop: asyncio.AbstractEventLoop | None, wake: SimpleQueue[None] | None = None
+    ) -> Engine:
         _loading.refuse_to_serve()
+        require_unforked()
         with self._lock:
             if self._engine is not None:
-                raise WrongStateError("this server runs already")
+                raise WrongStateError("this server runs already: `wait` waits for its end")
+            self._wake = wake or SimpleQueue()
             options = {
                 "listening_ports": _options.listening_ports(*self._place, self._secure),
                 **self._options,
                 **self._given,
             }
+            _options.check_folder(options)
 
             def prepare(engine: Engine) -> None:
                 for socket_options, handler in self._sockets:
                     self._serve(engine, socket_options, handler)
-                self._ports = [port.port for port in http.get_server_ports(engine.context)]
+                self._listening_ports = options["listening_ports"]
+                self._ports = _hosting.bound_ports(engine.context)
                 self._ending = False
                 self._in_flight.open()
                 self._stopped.clear()
                 self._engine = engine
 
             try:
-                Engine(options, self._answer, prepare, loop)
+                return Engine(options, self._answer, prepare, loop)
             except BaseException:
                 self._close()
                 raise
@@ -639,9 +683,11 @@ class Server:
 
     def _add(self, options: SocketOptions, handler: Any) -> None:
         with self._lock:
-            self._sockets.append((options, handler))
+            if any(options.path == other.path for other, _ in self._sockets):
+                raise InvalidArgumentError(f"{options.path} has a handler of WebSockets already")
             if self._engine is not None:
                 self._serve(self._engine, options, handler)
+            self._sockets.append((options, handler))
 
     def _serve(self, engine: Engine, options: SocketOptions, handler: Any) -> None:
         if isinstance(handler, NativeHandlers):
@@ -672,23 +718,20 @@ class Server:
 # Seconds between two looks whether the loop, which is to stop a server, has been closed instead.
 _PATIENCE = 0.1
 
+# Seconds for functions that were given up to notice it, and to return.
+_LAST_WORDS = 1.0
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
 
 def _in_thread(function: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
     """As asyncio.to_thread, for what has to be done even when the loop ends.
 
     It is no task, which the loop would cancel, nor has the executor been shut down.
     """
-    done: Future[_T] = Future()
-    call = contextvars.copy_context().run
-
-    def run() -> None:
-        try:
-            done.set_result(call(function, *arguments))
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=run, name="alusus_http", daemon=True).start()
-    return asyncio.wrap_future(done)
+    return asyncio.wrap_future(_daemons.start(function, *arguments))
 
 
 async def _finished(*futures: asyncio.Future[Any], timeout: float | None = None) -> bool:
@@ -707,50 +750,6 @@ async def _finished(*futures: asyncio.Future[Any], timeout: float | None = None)
 
 
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Heed signals in the block, where this is possible: on the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        logger.info("%s: stopping", signal.Signals(number).name)
-        stop()
-
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _loop_signals(stop: Callable[[], object]) -> Iterator[None]:
-    """The same for a loop."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        logger.info("%s: stopping", number.name)
-        stop()
-
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
 
 
 def _check_path(path: str) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
@@ -13,7 +10,8 @@ from typing import Any, NoReturn, TypeAlias
 
 from . import _options, http
 from ._marshal import type_error
-from ._polling import Reader
+from ._pacing import Line, write_in_turn
+from ._reading import Reader
 from .errors import (
     ConnectionClosed,
     ConnectionClosedError,
@@ -39,18 +37,21 @@ Message: TypeAlias = str | Bytes
 # Messages that wait for a handler, beyond which the client has to wait, too.
 MOST_UNREAD = 16
 
-# How long an async `send` that has no room sleeps before it looks again: the client is slow, and
-# its queue holds megabytes, so that neither end notices.
-_LEAST_PAUSE, _MOST_PAUSE = 0.001, 0.050
-
 
 class Reject(Exception):
     """Raised before a WebSocket is open, refuses it: the client gets an HTTP answer instead.
+
+    A handler of requests may raise it, too: the answer is the same, so that a check of who the
+    client is can serve both.
 
     Args:
         status: The status code, 400 to 599 or a redirect.
         headers: More headers.
         body: Text or bytes that say why.
+
+    Raises:
+        TypeError: As `Response`.
+        ValueError: As `Response`, or the status would not refuse.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class Reject(Exception):
     ) -> None:
         super().__init__(status)
         self.response = Response(body, status, headers)
+        if status < 300:
+            raise ValueError(f"status: {status} does not refuse: give 400 to 599, or a redirect")
 
 
 class _Common:
@@ -72,11 +75,13 @@ class _Common:
         state: Yours, for as long as the WebSocket is open; `request.state` is the same.
     """
 
-    __slots__ = ("__weakref__", "_connection", "_over", "request", "state", "subprotocol")
+    __slots__ = ("__weakref__", "_connection", "_over", "_said", "request", "state", "subprotocol")
 
     def __init__(self, connection: http.Connection, request: Request) -> None:
         self._connection = connection
         self._over: ConnectionClosed | None = None  # set when the last event of it has come
+        # What a handler has closed it with, if one has: few clients repeat the reason.
+        self._said: tuple[int, str] | None = None
         self.request = request
         self.subprotocol = http.get_subprotocol(connection)
         self.state: SimpleNamespace = request.state
@@ -141,16 +146,23 @@ class _Common:
             self._raise_closed()
 
     def _close(self, code: int, reason: str) -> None:
-        if not isinstance(code, int):
-            raise type_error("code", "an int, such as 1000", code)
-        with suppress(ConnectionClosedError, InvalidHandleError):  # it is closed, as was wanted
-            http.close_web_socket_with_reason(self._connection, code, reason)
+        close(self._connection, code, reason)
+        if self._said is None:
+            self._said = code, reason
+
+    def _end(self, code: int) -> ConnectionClosed:
+        """How it has ended, with this code."""
+        over = self._over
+        if over is None or over.code != code or not over.reason:
+            said, reason = self._said or (0, "")
+            over = closed(code or ABNORMAL, reason if said == code else "")
+        return over
 
     def _raise_closed(self) -> NoReturn:
         over = self._over
         if over is None:  # it is closing, and its last event has not come yet
             with suppress(InvalidHandleError):
-                over = closed(http.get_close_code(self._connection) or ABNORMAL, "")
+                over = self._end(http.get_close_code(self._connection))
         raise over or closed(ABNORMAL, "") from None
 
 
@@ -165,54 +177,18 @@ def as_bytes(message: object) -> bytes:
     raise type_error("message", "a str or bytes", message) from None
 
 
+def close(connection: http.Connection, code: int, reason: str) -> None:
+    """Begin to close; nothing happens to one that is closed."""
+    if not isinstance(code, int):
+        raise type_error("code", "an int, such as 1000", code)
+    with suppress(ConnectionClosedError, InvalidHandleError):
+        http.close_web_socket_with_reason(connection, code, reason)
+
+
 def closed(code: int, reason: str) -> ConnectionClosed:
     """The exception for a close code."""
-    ok = code in (NORMAL, GOING_AWAY)
+    ok = code in (NORMAL, GOING_AWAY, NO_STATUS)
     return (ConnectionClosedOK if ok else ConnectionClosedWithError)(code, reason)
-
-
-class ThreadInbox:
-    """Messages for a handler that blocks for them: its own thread reads them when it wants some.
-
-    The client waits, too, when the library holds as much as it keeps of one WebSocket.
-    """
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._lock = threading.Lock()  # held by the thread that receives
-        self._messages: deque[str | bytes] = deque()
-        self._over: ConnectionClosed | None = None
-        self._abandoned = False
-
-    def put(self, message: str | bytes) -> None:
-        """Add a message; on the thread that reads, or on any when nobody does any more."""
-        if not self._abandoned:
-            self._messages.append(message)
-
-    def get(self, timeout: float | None) -> str | bytes:
-        """Take the oldest message; what came before the end is still taken."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
-            raise TimeoutError(f"no message came within {timeout} s")
-        try:
-            while not self._messages:
-                if self._over is not None:
-                    raise closed(self._over.code, self._over.reason)
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if not self._reader.read(left) and left is not None:
-                    raise TimeoutError(f"no message came within {timeout} s")
-            return self._messages.popleft()
-        finally:
-            self._lock.release()
-
-    def end(self, over: ConnectionClosed) -> None:
-        """Say that no message comes any more, and why."""
-        self._over = over
-
-    def abandon(self) -> None:
-        """Take no more: the handler has returned, or has had its time."""
-        self._abandoned = True
-        self._reader.release()
 
 
 class TaskInbox:
@@ -220,7 +196,8 @@ class TaskInbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._messages: deque[str | bytes] = deque()
+        # Few: an empty deque would be the largest thing of an idle WebSocket.
+        self._messages: list[str | bytes] = []
         self._over: ConnectionClosed | None = None
         self._abandoned = False
         self._on_room: Callable[[], object] | None = None
@@ -246,7 +223,7 @@ class TaskInbox:
             if self._over is not None:
                 raise closed(self._over.code, self._over.reason)
             await self._change()
-        message = self._messages.popleft()
+        message = self._messages.pop(0)
         on_room, self._on_room = self._on_room, None
         if on_room is not None:
             on_room()
@@ -291,13 +268,13 @@ class WebSocket(_Common):
     method may be called from any thread; two threads that receive share the messages.
     """
 
-    __slots__ = ("_inbox",)
+    __slots__ = ("_reader",)
 
     def __init__(
-        self, connection: http.Connection, request: Request, inbox: ThreadInbox | None
+        self, connection: http.Connection, request: Request, reader: Reader | None
     ) -> None:
         super().__init__(connection, request)
-        self._inbox = inbox  # None: messages go to an object's on_message
+        self._reader = reader  # None: messages go to an object's on_message
 
     def send(self, message: Message) -> None:
         """Send a message: str as text, bytes and what is like them as binary.
@@ -310,7 +287,7 @@ class WebSocket(_Common):
             ConnectionClosed: The WebSocket is closed or closing.
             QueueFullError: The message was dropped, by that policy.
         """
-        if self._inbox is None:
+        if self._reader is None:
             self._write(message)
         else:
             self._write(message, FOREVER)
@@ -326,10 +303,10 @@ class WebSocket(_Common):
             TimeoutError: None came in time.
             InvalidArgumentError: The time is below zero, or without an end.
         """
-        if self._inbox is None:
+        if self._reader is None:
             raise RuntimeError("the messages of this WebSocket go to the on_message of its object")
         try:
-            return self._inbox.get(timeout)
+            return self._reader.receive(timeout)
         except (InvalidHandleError, WrongStateError):  # given up by the server, which stops
             self._raise_closed()
         except (OverflowError, TypeError, ValueError):
@@ -363,6 +340,11 @@ class WebSocket(_Common):
         """
         self._close(code, reason)
 
+    def _give_up(self) -> None:
+        """Receive no more: the function has returned, or has had its time."""
+        if self._reader is not None:
+            self._reader.release()
+
 
 class AsyncWebSocket(_Common):
     """A WebSocket of an async handler.
@@ -372,29 +354,34 @@ class AsyncWebSocket(_Common):
     in those of other threads' loops, too.
     """
 
-    __slots__ = ("_inbox",)
+    __slots__ = ("_inbox", "_line")
 
     def __init__(
         self, connection: http.Connection, request: Request, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(connection, request)
+        self._line: Line = []  # of the tasks that wait to send
         self._inbox = TaskInbox(loop)
+
+    def _give_up(self) -> None:
+        """Drop what still comes: the function has returned, or has had its time."""
+        self._inbox.abandon()
 
     async def send(self, message: Message) -> None:
         """Send a message: str as text, bytes and what is like them as binary.
 
-        It waits while the queue to the client is full (`max_queue_size`).
+        It waits while the queue to the client is full (`max_queue_size`), behind the tasks that
+        wait already.
 
         Raises:
             ConnectionClosed: The WebSocket is closed or closing.
         """
-        pause = _LEAST_PAUSE
-        while True:
+        if not self._line:
             try:
                 return self._write(message, AT_ONCE)
             except QueueFullError:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _MOST_PAUSE)
+                pass
+        await write_in_turn(self._line, lambda: self._write(message, AT_ONCE))
 
     async def receive(self) -> str | bytes:
         """Wait for the next message: str for text, bytes for binary.

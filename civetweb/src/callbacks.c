@@ -105,6 +105,8 @@ static int offer(struct mg_connection *civetweb, struct connection *connection)
         return web_socket_miss(connection);
     if (status == 0)
         status = handlers_answer(connection);
+    if (status == 0 && !civetweb_knows_method(civetweb))
+        return refuse(civetweb, 501, "the server does not know this method");
     return status != 0 ? status : static_files_answer(civetweb);
 }
 
@@ -138,7 +140,7 @@ static void end_request(const struct mg_connection *read_only, int status)
         server->callbacks.end_request(connection->handle, status);
         server_leave(before);
     }
-    if (!civetweb_body_is_complete(civetweb))
+    if (!civetweb_keeps_alive(civetweb) && civetweb_client_goes_on(civetweb))
         civetweb_drain(civetweb);
     civetweb_log_content_only(civetweb);
 }

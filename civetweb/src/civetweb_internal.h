@@ -81,6 +81,10 @@ void civetweb_send_error(struct mg_connection *connection, int status, const cha
 /* Send "100 Continue", which is no part of the answer. */
 void civetweb_send_continue(struct mg_connection *connection);
 
+/* Whether the client may still be sending when its request has been answered: the rest of the body, or further
+ * requests, of which the first bytes are here. */
+bool civetweb_client_goes_on(const struct mg_connection *connection);
+
 /* End the answer of a connection that is closed although its client may still be sending: bytes that nobody reads
  * would make the system throw away what the client has not read yet (RFC 9112, section 9.6). */
 void civetweb_drain(struct mg_connection *connection);
@@ -91,6 +95,9 @@ bool civetweb_keeps_alive(const struct mg_connection *connection);
 /* Let CivetWeb's own answer be one: it names whatever version the client has sent, and has no head at all for a
  * client that asked for an upgrade. */
 void civetweb_answer_as_http(struct mg_connection *connection);
+
+/* Whether CivetWeb can do anything with the method of a request, if no callback answers it. */
+bool civetweb_knows_method(const struct mg_connection *connection);
 
 /* Close the connection when the request has been answered, whatever the client wants. */
 void civetweb_close_after_answer(struct mg_connection *connection);
@@ -193,6 +200,12 @@ int civetweb_waiting(struct mg_context *civetweb);
 /* What has been read and written for the request that a connection has just answered. */
 int64_t civetweb_bytes_read(const struct mg_connection *connection);
 int64_t civetweb_bytes_written(const struct mg_connection *connection);
+
+/* Whether a value of "access_control_list" is one. */
+bool civetweb_reads_access_list(const char *list);
+
+/* Write a line of the error log that is about no client. */
+void civetweb_log(struct mg_context *civetweb, const char *message);
 
 /* Have the access log tell the bytes of the answer without its head, from here on. */
 void civetweb_log_content_only(struct mg_connection *connection);

@@ -20,6 +20,8 @@
 #include "connection.h"
 #include "http/dates.h"
 #include "http/document_root.h"
+#include "key_files.h"
+#include "http/fields.h"
 #include "options.h"
 #include "server.h"
 #include "web_socket/transport.h"
@@ -55,6 +57,10 @@ static const char *tls_error_text(unsigned long error);
 #define SSL_write(tls, data, size) counted_tls_write(tls, data, size)
 #define clock_gettime(clock, time) clock_for_request(conn, clock, time)
 #define ERR_error_string(error, text) tls_error_text(error)
+#define SSL_CTX_use_certificate_file(tls, path, type) key_files_use_certificate(tls, path, type)
+#define SSL_CTX_use_PrivateKey_file(tls, path, type) key_files_use_key(tls, path, type)
+#define SSL_CTX_use_certificate_chain_file(tls, path) key_files_use_chain(tls, path)
+#define SSL_CTX_load_verify_locations(tls, file, path) key_files_trust(tls, file, path)
 
 /* CivetWeb refuses a head with a tab, which RFC 9110, section 5.5, allows around and within a value. */
 static int is_print_or_tab(int c)
@@ -63,6 +69,13 @@ static int is_print_or_tab(int c)
 }
 #undef isprint
 #define isprint is_print_or_tab
+
+/* CivetWeb's parser refuses methods that it has no use for, before anybody else has seen them; RFC 9110, section 9.1,
+ * has the program decide. It asks is_valid_http_method(ri->...), which becomes is_token(ri->...), and the function
+ * itself, is_valid_http_method(const ...), is renamed. */
+#define is_valid_http_method(argument) METHOD_OF_##argument)
+#define METHOD_OF_ri is_token(ri
+#define METHOD_OF_const is_method_of_civetweb(const
 
 /* The address of a client at a Unix socket, which has none; nginx says it so, too. */
 #define UNIX_DOMAIN_SOCKET_SERVER_NAME "unix:"
@@ -83,6 +96,13 @@ static int is_print_or_tab(int c)
 #undef SSL_write
 #undef clock_gettime
 #undef ERR_error_string
+#undef SSL_CTX_use_certificate_file
+#undef SSL_CTX_use_PrivateKey_file
+#undef SSL_CTX_use_certificate_chain_file
+#undef SSL_CTX_load_verify_locations
+#undef is_valid_http_method
+#undef METHOD_OF_ri
+#undef METHOD_OF_const
 #undef snprintf /* that CivetWeb forbids itself */
 
 /* The connection whose answer this thread sends: a worker's from the time at which it begins to read a request. */
@@ -408,11 +428,33 @@ void civetweb_forget_user(struct mg_connection *connection)
     connection->request_info.remote_user = NULL;
 }
 
+/* Whether the file that an option names for this request, if any does, can be read: CivetWeb lets everybody in while it
+ * cannot. */
+static bool can_read_passwords(const struct mg_connection *connection)
+{
+    const char *path = connection->dom_ctx->config[GLOBAL_PASSWORDS_FILE];
+    const char *list = connection->dom_ctx->config[PROTECT_URI];
+    const char *uri = connection->request_info.local_uri;
+    char protecting[UTF8_PATH_MAX];
+    struct vec beginning, file;
+
+    while ((list = next_option(list, &beginning, &file)) != NULL)
+        if (strncmp(uri, beginning.ptr, beginning.len) == 0) {
+            snprintf(protecting, sizeof protecting, "%.*s", (int)file.len, file.ptr);
+            path = protecting;
+            break;
+        }
+    if (path == NULL || access(path, R_OK) == 0)
+        return true;
+    mg_cry_internal(connection, "nobody is let in: the passwords in %s cannot be read: %s", path, strerror(errno));
+    return false;
+}
+
 /* Whether the password files let the client have a path. */
 static bool is_authorized(struct mg_connection *connection, const char *path)
 {
     civetweb_forget_user(connection);
-    if (check_authorization(connection, path))
+    if (can_read_passwords(connection) && check_authorization(connection, path))
         return true;
     civetweb_forget_user(connection);
     return false;
@@ -474,6 +516,11 @@ static int64_t readable(const struct mg_connection *connection)
     if (connection->ssl != NULL)
         return SSL_pending(connection->ssl);
     return ioctl(connection->client.sock, FIONREAD, &waiting) == 0 ? waiting : 0;
+}
+
+bool civetweb_client_goes_on(const struct mg_connection *connection)
+{
+    return !civetweb_body_is_complete(connection) || readable(connection) > 0;
 }
 
 /* More of the body, if that needs no waiting; 0 if it does. */
@@ -576,6 +623,11 @@ void civetweb_answer_as_http(struct mg_connection *connection)
         *version = "1.1";
     if (connection->protocol_type == PROTOCOL_TYPE_WEBSOCKET)
         connection->protocol_type = PROTOCOL_TYPE_HTTP1;
+}
+
+bool civetweb_knows_method(const struct mg_connection *connection)
+{
+    return is_method_of_civetweb(connection->request_info.request_method);
 }
 
 void civetweb_close_after_answer(struct mg_connection *connection)
@@ -917,6 +969,24 @@ int64_t civetweb_bytes_read(const struct mg_connection *connection)
 int64_t civetweb_bytes_written(const struct mg_connection *connection)
 {
     return connection->num_bytes_sent;
+}
+
+bool civetweb_reads_access_list(const char *list)
+{
+    struct mg_context *reader = mg_calloc(1, sizeof *reader);
+    bool reads;
+
+    if (reader == NULL)
+        return true; /* the start will fail for want of memory */
+    reader->dd.config[ACCESS_CONTROL_LIST] = (char *)(uintptr_t)list;
+    reads = set_acl_option(reader) != 0;
+    mg_free(reader);
+    return reads;
+}
+
+void civetweb_log(struct mg_context *civetweb, const char *message)
+{
+    mg_cry_ctx_internal(civetweb, "%s", message);
 }
 
 void civetweb_log_content_only(struct mg_connection *connection)

@@ -4,12 +4,17 @@
 
 #include <errno.h>
 
-int64_t clock_now(void)
+int64_t clock_microseconds(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t clock_now(void)
+{
+    return clock_microseconds() / 1000;
 }
 
 struct timespec clock_after(int milliseconds)

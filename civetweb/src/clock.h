@@ -11,6 +11,9 @@
 /* Milliseconds since some moment before. */
 int64_t clock_now(void);
 
+/* The same in microseconds. */
+int64_t clock_microseconds(void);
+
 /* The time that many milliseconds from now, for pthread_cond_timedwait on a clock_condition. */
 struct timespec clock_after(int milliseconds);
 

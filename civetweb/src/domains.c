@@ -6,6 +6,7 @@
 #include "defaults.h"
 #include "errors.h"
 #include "log_listener.h"
+#include "option_paths.h"
 #include "options.h"
 #include "runtime.h"
 #include "server.h"
@@ -65,6 +66,7 @@ static bool start_domain(struct server *server, const struct options *options)
         error_set_no_memory();
         return false;
     }
+    option_paths_tell_missing_root(options, server->civetweb);
     return true;
 }
 

@@ -2,7 +2,7 @@
 #ifndef AH_LOG_LISTENER_H
 #define AH_LOG_LISTENER_H
 
-enum { LOG_TEXT = 256 }; /* bytes of a message that are kept, with the NUL */
+enum { LOG_TEXT = 768 }; /* bytes of a message that are kept, with the NUL */
 
 struct log_listener {
     char text[LOG_TEXT]; /* the first message; "" for none */

@@ -1,15 +1,18 @@
 #include "options.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "civetweb.h"
+#include "civetweb_internal.h"
 #include "defaults.h"
 #include "errors.h"
 #include "http/document_root.h"
+#include "option_paths.h"
 #include "web_socket/limits.h"
 
 bool options_copy(struct options *options, const char *const *entries, size_t count)
@@ -76,6 +79,15 @@ static bool read_number(const char *text, long *number)
     return end != text && *end == '\0' && errno == 0;
 }
 
+static bool check_number(const char *name, const char *text, long least, long greatest, long *number)
+{
+    if (read_number(text, number) && *number >= least && *number <= greatest)
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number from %ld to %ld", name, text, least,
+              greatest);
+    return false;
+}
+
 bool options_take_number(struct options *options, const char *name, long least, long greatest, long *value)
 {
     const char *given = options_take(options, name);
@@ -83,13 +95,10 @@ bool options_take_number(struct options *options, const char *name, long least, 
 
     if (given == NULL)
         return true;
-    if (read_number(given, &number) && number >= least && number <= greatest) {
-        *value = number;
-        return true;
-    }
-    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number from %ld to %ld", name, given, least,
-              greatest);
-    return false;
+    if (!check_number(name, given, least, greatest, &number))
+        return false;
+    *value = number;
+    return true;
 }
 
 bool options_take_flag(struct options *options, const char *name, bool *value)
@@ -205,28 +214,27 @@ static const struct mg_option *find_option(const char *name)
     return NULL;
 }
 
-struct nearest {
-    const char *name;
-    size_t distance;
-};
-
-static void consider(struct nearest *nearest, const char *candidate, const char *name)
+/* Whether a name may have been meant for an option's: few letters differ, or it is a part of it. */
+static bool is_near(const char *name, const char *option, size_t letters)
 {
-    size_t d = distance(candidate, name);
-
-    if (nearest->name == NULL || d < nearest->distance)
-        *nearest = (struct nearest){candidate, d};
+    return letters <= 1 + strlen(name) / 4 || (strlen(name) >= 4 && strstr(option, name) != NULL);
 }
 
+/* The option whose name is nearest to another; null when none is near. */
 static const char *nearest_option(const char *name)
 {
-    struct nearest nearest = {NULL, 0};
     struct option_info option;
-    size_t i;
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX, letters, i;
 
-    for (i = 0; options_known(i, &option); i++)
-        consider(&nearest, option.name, name);
-    return nearest.name;
+    for (i = 0; options_known(i, &option); i++) {
+        letters = distance(option.name, name);
+        if (letters < least && is_near(name, option.name, letters)) {
+            nearest = option.name;
+            least = letters;
+        }
+    }
+    return nearest;
 }
 
 /* CivetWeb's options for what this library is built without. */
@@ -244,6 +252,7 @@ static const struct {
 
 void options_set_unknown_error(const char *name)
 {
+    const char *nearest = nearest_option(name);
     size_t i;
 
     for (i = 0; i < sizeof not_built / sizeof not_built[0]; i++)
@@ -252,37 +261,53 @@ void options_set_unknown_error(const char *name)
                       name, not_built[i].needs);
             return;
         }
-    error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; the nearest is \"%s\"", name, nearest_option(name));
+    if (nearest != NULL)
+        error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; the nearest is \"%s\"", name, nearest);
+    else
+        error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; getValidOptions tells all that there are", name);
+}
+
+/* What CivetWeb takes of its numbers; of the others, whatever is an int. */
+static const struct {
+    const char *name;
+    int least, greatest;
+} ranges[] = {
+    {"connection_queue", 1, INT_MAX},
+    {"listen_backlog", 1, INT_MAX},
+    {"max_request_size", 1024, INT_MAX},
+    {"num_threads", 1, 65536},
+};
+
+static bool check_range(const char *name, const char *value)
+{
+    int least = INT_MIN, greatest = INT_MAX;
+    long number;
+    size_t i;
+
+    for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (strcmp(ranges[i].name, name) == 0) {
+            least = ranges[i].least;
+            greatest = ranges[i].greatest;
+        }
+    return check_number(name, value, least, greatest, &number);
 }
 
 static bool check_value(const struct mg_option *option, const char *value)
 {
-    long number;
-
     switch (option->type) {
     case MG_CONFIG_TYPE_NUMBER:
-        if (read_number(value, &number))
-            return true;
-        error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give a whole number", option->name, value);
-        return false;
+        return check_range(option->name, value);
     case MG_CONFIG_TYPE_BOOLEAN:
         return check_flag(option->name, value);
+    case MG_CONFIG_TYPE_YES_NO_OPTIONAL:
+        if (strcmp(value, "optional") == 0 || strcmp(value, "yes") == 0 || strcmp(value, "no") == 0)
+            return true;
+        error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" is \"%s\"; give \"yes\", \"no\" or \"optional\"",
+                  option->name, value);
+        return false;
     default:
         return true;
     }
-}
-
-/* CivetWeb says of these only that TLS failed. */
-bool options_check_readable(const struct options *options, const char *name)
-{
-    const char *path = options_value(options, name);
-
-    if (path == NULL || access(path, R_OK) == 0)
-        return true;
-    error_set(errno == EACCES ? AH_ERROR_ACCESS_DENIED : AH_ERROR_FILE_NOT_FOUND,
-              "option \"%s\" names \"%s\", which cannot be read: %s; give the path of a readable file", name, path,
-              strerror(errno));
-    return false;
 }
 
 static bool is_digit(char c)
@@ -300,6 +325,30 @@ bool options_ask_for_tls(const char *ports)
         if (*ports != 'x' && end - ports >= 2 && strchr("sr", end[-1]) != NULL && is_digit(end[-2]))
             return true;
     }
+    return false;
+}
+
+/* These two CivetWeb checks when it has opened its ports, which it then leaves open. */
+
+static bool check_access_list(const char *list)
+{
+    if (list == NULL || civetweb_reads_access_list(list))
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"access_control_list\" is \"%s\"; give a list of addresses or networks, "
+                                         "each behind a + to let it in or a - to refuse it, such as "
+                                         "\"-0.0.0.0/0,+192.168.0.0/16\"", list);
+    return false;
+}
+
+static bool check_user(const char *name)
+{
+    const struct passwd *user = name == NULL ? NULL : getpwnam(name);
+
+    if (name == NULL || (user != NULL && (geteuid() == 0 || user->pw_uid == getuid())))
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"run_as_user\" is \"%s\", %s", name,
+              user == NULL ? "and this machine has no such user; give the name of one"
+                           : "and only root can become another user; start as root, or leave the option out");
     return false;
 }
 
@@ -335,8 +384,8 @@ bool options_check(const struct options *options, bool certified)
                   options_value(options, "listening_ports"));
         return false;
     }
-    return options_check_readable(options, "ssl_certificate") && options_check_readable(options, "ssl_certificate_chain") &&
-           options_check_readable(options, "ssl_ca_file") && options_check_readable(options, "ssl_ca_path");
+    return check_access_list(options_value(options, "access_control_list")) &&
+           check_user(options_value(options, "run_as_user")) && option_paths_check(options);
 }
 
 void options_free(struct options *options)

@@ -37,7 +37,7 @@ struct option_info {
 /* The options, by index from 0: CivetWeb's, then the library's own. False when there is none of that index. */
 bool options_known(size_t index, struct option_info *option);
 
-/* Say in the error that there is no such option, and which is meant perhaps. */
+/* Say in the error that there is no such option, and which is meant perhaps, if one is near. */
 void options_set_unknown_error(const char *name);
 
 /* Whether a port of the value of "listening_ports" speaks TLS, or leads to one that does. */
@@ -53,9 +53,6 @@ bool options_take_flag(struct options *options, const char *name, bool *value);
 
 /* Refuse a name without a value. */
 bool options_check_pairs(const struct options *options);
-
-/* Refuse a file that cannot be read, if the option is given. */
-bool options_check_readable(const struct options *options, const char *name);
 
 void options_free(struct options *options);
 

@@ -19,6 +19,10 @@
  * socket does not take, or a refusal; it goes on where things stand. It also takes the connection back
  * when nothing has come for a while, and lets CivetWeb wait for the next request.
  *
+ * Of many requests that the program has got at once, the answers are put off, and sent by the loop's own
+ * thread while the program goes on to the next ones (loop_put_off): the system's work of sending is a good
+ * part of what a request costs, and the program's thread is mostly the only one that can do the rest.
+ *
  * A connection that is not lent, such as one with TLS, is polled by its worker, which need not be woken
  * when the answer is complete, since the next request wakes it (it lingers).
  */
@@ -41,7 +45,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "errors.h"
-#include "events.h"
+#include "events/events.h"
 #include "handles.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -58,6 +62,9 @@
 
 /* How much of a body is read, or written, at once. */
 #define PART ((size_t)64 << 10)
+
+/* A longer answer is not worth a copy. */
+#define MOST_GATHERED ((size_t)16 << 10)
 
 void posted_exchange_init(struct posted_exchange *exchange)
 {
@@ -122,10 +129,9 @@ static void append_lower(struct block *block, const char *text)
 static void note_addresses(struct connection *connection)
 {
     struct posted_exchange *exchange = &connection->posted_exchange;
-    struct block block = {exchange->addresses, 0, sizeof exchange->addresses};
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    char local[INET6_ADDRSTRLEN] = "", port[sizeof "65535"];
+    char local[INET6_ADDRSTRLEN] = "";
 
     if (getsockname(civetweb_socket(connection->civetweb), (struct sockaddr *)&address, &length) == 0) {
         if (address.ss_family == AF_INET)
@@ -133,13 +139,8 @@ static void note_addresses(struct connection *connection)
         else if (address.ss_family == AF_INET6)
             inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, local, sizeof local);
     }
-    append_text(&block, connection->info.remote_addr);
-    snprintf(port, sizeof port, "%" PRIu16, (uint16_t)connection->info.remote_port);
-    append_text(&block, port);
-    append_text(&block, local);
-    snprintf(port, sizeof port, "%" PRIu16, (uint16_t)connection->info.server_port);
-    append_text(&block, port);
-    exchange->addresses_size = block.size;
+    snprintf(exchange->addresses, sizeof exchange->addresses, "%s %" PRIu16 " %s %" PRIu16, connection->info.remote_addr,
+             (uint16_t)connection->info.remote_port, local, (uint16_t)connection->info.server_port);
 }
 
 /* The request as a row of texts, each with a NUL behind it; alusus_http_events.h has their order. */
@@ -151,12 +152,32 @@ static void append_head(struct block *block, const struct connection *connection
     append_text(block, info->request_method);
     append_text(block, info->local_uri_raw);
     append_text(block, info->query_string);
-    append_text(block, info->http_version);
-    append(block, connection->posted_exchange.addresses, connection->posted_exchange.addresses_size);
+    append(block, info->http_version, strlen(info->http_version));
+    append(block, " ", 1);
+    append_text(block, connection->posted_exchange.addresses);
     for (i = 0; i < info->number_headers; i++) {
         append_lower(block, info->http_headers[i].name);
         append_text(block, info->http_headers[i].value);
     }
+}
+
+/* What a program is to know of a request besides its texts: ah_exchange_flags. */
+static int32_t flags_of(struct connection *connection)
+{
+    struct mg_connection *civetweb = connection->civetweb;
+    int32_t flags = 0;
+
+    if (civetweb_keeps_alive(civetweb))
+        flags |= AH_EXCHANGE_KEEPS_ALIVE;
+    if (!civetweb_body_is_complete(civetweb))
+        flags |= AH_EXCHANGE_MORE_BODY;
+    if (!request_body_will_come(connection))
+        flags |= AH_EXCHANGE_EXPECTS_CONTINUE;
+    if (strcmp(connection->info.request_method, "HEAD") == 0)
+        flags |= AH_EXCHANGE_HEAD;
+    if (strcmp(connection->info.http_version, "1.0") == 0)
+        flags |= AH_EXCHANGE_HTTP_1_0;
+    return flags;
 }
 
 static bool post_request(struct connection *connection)
@@ -164,12 +185,11 @@ static bool post_request(struct connection *connection)
     struct mg_connection *civetweb = connection->civetweb;
     size_t early = civetweb_early_body(civetweb), head_size;
     struct block block = {NULL, 0, 0};
-    int32_t flags = 0;
     bool posted;
 
     append_head(&block, connection);
-    head_size = block.size;
-    block.capacity = head_size + early;
+    head_size = block.size - 1; /* what has come of the body takes the place of the last NUL */
+    block.capacity = block.size + early;
     block.data = malloc(block.capacity);
     if (block.data == NULL)
         return false;
@@ -179,13 +199,7 @@ static bool post_request(struct connection *connection)
         free(block.data);
         return false;
     }
-    if (civetweb_keeps_alive(civetweb))
-        flags |= AH_EXCHANGE_KEEPS_ALIVE;
-    if (!civetweb_body_is_complete(civetweb))
-        flags |= AH_EXCHANGE_MORE_BODY;
-    if (!request_body_will_come(connection))
-        flags |= AH_EXCHANGE_EXPECTS_CONTINUE;
-    posted = post(connection, AH_EXCHANGE_REQUEST, flags, head_size, block.data, block.capacity);
+    posted = post(connection, AH_EXCHANGE_REQUEST, flags_of(connection), head_size, block.data, head_size + early);
     free(block.data);
     return posted;
 }
@@ -216,7 +230,39 @@ static void call_worker(struct posted_exchange *exchange)
     eventfd_write(exchange->wake, 1);
 }
 
+/* Send an answer that was put off, as far as the socket takes it. */
+static void send_gathered(struct connection *connection)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    ssize_t count = civetweb_write_some(connection->civetweb, exchange->unsent, exchange->unsent_size);
+
+    exchange->gathered = false;
+    if (count < 0) {
+        exchange->lost = true;
+        exchange->unsent_size = 0;
+        civetweb_close_after_answer(connection->civetweb);
+    } else {
+        exchange->unsent_size -= (size_t)count;
+        memmove(exchange->unsent, exchange->unsent + count, exchange->unsent_size);
+    }
+    if (exchange->lost || exchange->unsent_size > 0)
+        call_worker(exchange);
+}
+
 /* The loop's side */
+
+void posted_exchange_send(void *handle)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+
+    if (connection == NULL)
+        return; /* it has ended, with everything sent that could be */
+    pthread_mutex_lock(&connection->posted_exchange.mutex);
+    if (connection->posted_exchange.gathered)
+        send_gathered(connection);
+    pthread_mutex_unlock(&connection->posted_exchange.mutex);
+    handle_unpin(handle);
+}
 
 /* The client's next request has come, or something else that is the worker's. */
 static void take_next(struct connection *connection)
@@ -251,6 +297,8 @@ void posted_exchange_ready(ah_connection *handle, uint32_t events)
         return; /* an event that was on its way when the connection ended */
     exchange = &connection->posted_exchange;
     pthread_mutex_lock(&exchange->mutex);
+    if (exchange->gathered)
+        send_gathered(connection);
     if (exchange->lent && !exchange->called && (events & ~(uint32_t)EPOLLOUT) != 0) {
         bool early = !exchange->answered;
 
@@ -310,6 +358,8 @@ static void await_call(struct connection *connection)
     pthread_mutex_lock(&exchange->mutex);
     if (exchange->called || civetweb_is_stopping(connection->civetweb) ||
         (idle && exchange->answered && exchange->number == number)) {
+        if (exchange->gathered)
+            send_gathered(connection);
         loop_remove(exchange->loop, civetweb_socket(connection->civetweb));
         exchange->lent = false;
     }
@@ -542,6 +592,15 @@ static bool keep(struct posted_exchange *exchange, const char *data, size_t size
     return true;
 }
 
+/* Have the end of an answer sent later, if answers are put off now. */
+static bool put_off(struct connection *connection, size_t size)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+
+    return size > 0 && size <= MOST_GATHERED && exchange->lent && !exchange->called && event_is_taken() &&
+           loop_put_off(exchange->loop, connection->handle);
+}
+
 int64_t ah_exchange_write(ah_connection *handle, uint64_t number, const char *data, size_t size, int32_t status)
 {
     struct connection *connection = enter(handle, number);
@@ -553,7 +612,9 @@ int64_t ah_exchange_write(ah_connection *handle, uint64_t number, const char *da
         return -1;
     exchange = &connection->posted_exchange;
     connection->response.state = RESPONSE_RAW;
-    if (size > 0 && exchange->unsent_size == 0 && !exchange->busy) {
+    if (status > 0 && put_off(connection, size)) {
+        exchange->gathered = true;
+    } else if (size > 0 && exchange->unsent_size == 0 && !exchange->busy) {
         ssize_t count = civetweb_write_some(connection->civetweb, data, size);
 
         if (count < 0) {
@@ -564,15 +625,18 @@ int64_t ah_exchange_write(ah_connection *handle, uint64_t number, const char *da
         }
         sent = (size_t)count;
     }
-    if (sent < size && !keep(exchange, data + sent, size - sent))
+    if (sent < size && !keep(exchange, data + sent, size - sent)) {
+        exchange->gathered = false;
         goto done;
+    }
     if (status != 0) {
         exchange->answered = true;
         exchange->status = status < 0 ? -status : status;
         if (status < 0)
             civetweb_close_after_answer(connection->civetweb);
     }
-    if (exchange->unsent_size > 0 || status < 0 || (status > 0 && !exchange->lent && !exchange->lingers))
+    if (!exchange->gathered &&
+        (exchange->unsent_size > 0 || status < 0 || (status > 0 && !exchange->lent && !exchange->lingers)))
         call_worker(exchange);
     result = (int64_t)(exchange->unsent_size + exchange->writing_size);
 done:

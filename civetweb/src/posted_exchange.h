@@ -33,14 +33,14 @@ struct posted_exchange {
     const char *refusal;   /* why the worker is to refuse the latest request, with `status`; or null */
     struct loop *loop;     /* that it was lent to, and will be; null: it has not been */
     int wake;              /* what it polls beside the socket; -1 before the first exchange */
-    /* The client's address and port, and those that it has connected to, as texts with a NUL behind each; the
-     * address of a unix socket is empty. */
+    /* The client's address and port, and those that it has connected to, with spaces between them; the address of a
+     * unix socket is empty. */
     char addresses[sizeof((ah_request_info *)0)->remote_addr + INET6_ADDRSTRLEN + 2 * sizeof "65535"];
-    size_t addresses_size;
 
-    /* What the socket did not take, for the worker to write. */
+    /* What the socket did not take, for the worker to write; or the end of an answer that is put off. */
     char *unsent;
     size_t unsent_size;
+    bool gathered; /* the latter: the connection is lent, the worker not called, and the first who looks sends it */
     size_t writing_size; /* how much the worker has with it */
 };
 
@@ -49,6 +49,9 @@ void posted_exchange_free(struct posted_exchange *exchange);
 
 /* The loop's handler: `events` have happened to the socket of a connection that may be lent to it. */
 void posted_exchange_ready(ah_connection *handle, uint32_t events);
+
+/* The loop's errand: send an answer that was put off, if it has not been sent. */
+void posted_exchange_send(void *handle);
 
 /* Leave it to the worker to refuse a request that has come on a lent connection, for the client may make who
  * answers wait. False: this is the worker. `reason` lives for ever. */

@@ -12,9 +12,10 @@
 #include "clock.h"
 #include "defaults.h"
 #include "errors.h"
-#include "events.h"
+#include "events/events.h"
 #include "handles.h"
 #include "log_listener.h"
+#include "option_paths.h"
 #include "options.h"
 #include "runtime.h"
 #include "unix_sockets.h"
@@ -81,17 +82,18 @@ static bool use_library(void)
 }
 
 /* CivetWeb's log is the only place that says which port failed and why. */
-static void set_start_error(const char *log, const struct options *options, const struct mg_error_data *error)
+static void set_ports_error(const char *log, const char *ports)
 {
-    const char *ports = options_value(options, "listening_ports");
+    static const char no_port[] = ": invalid port spec";
+    const char *end = strstr(log, no_port);
 
-    if (ports == NULL)
-        ports = "8080";
-    if (error->code == MG_ERROR_DATA_CODE_INIT_TLS_FAILED)
-        error_set(AH_ERROR_SYSTEM, "%s: %s; give a PEM file with the private key, without a passphrase, its certificate "
-                                   "and the chain", error->text, log);
-    else if (error->code != MG_ERROR_DATA_CODE_INIT_PORTS_FAILED)
-        error_set(AH_ERROR_SYSTEM, "%s%s%s", error->text, log[0] != '\0' ? ": " : "", log);
+    if (end != NULL && *log == 'x') /* CivetWeb takes a colon anywhere behind it for that of a host and port */
+        error_set(AH_ERROR_INVALID_ARGUMENT, "\"%.*s\" in \"listening_ports\" cannot be listened at; put Unix sockets behind "
+                                             "all ports, and give their paths no colon", (int)(end - log), log);
+    else if (end != NULL)
+        error_set(AH_ERROR_INVALID_ARGUMENT, "\"%.*s\" in \"listening_ports\" is nowhere to listen at; give PORT or "
+                                             "ADDRESS:PORT, the port at most 65535, the address one of this machine's or a "
+                                             "name that it knows, and one of IPv6 in brackets", (int)(end - log), log);
     else if (strstr(log, strerror(EADDRINUSE)) != NULL)
         error_set(AH_ERROR_ADDRESS_IN_USE, "port \"%s\" is in use: %s; stop the program that listens there or choose "
                                            "another port", ports, log);
@@ -101,6 +103,22 @@ static void set_start_error(const char *log, const struct options *options, cons
     else
         error_set(AH_ERROR_INVALID_ARGUMENT, "cannot listen on \"%s\": %s; give PORT or ADDRESS:PORT, the "
                                              "address one of this machine's and the port at most 65535", ports, log);
+}
+
+static void set_start_error(const char *log, const struct options *options, const struct mg_error_data *error)
+{
+    const char *ports = options_value(options, "listening_ports");
+
+    switch (error->code) {
+    case MG_ERROR_DATA_CODE_INIT_TLS_FAILED:
+        error_set(AH_ERROR_SYSTEM, "TLS cannot be set up: %s", log);
+        break;
+    case MG_ERROR_DATA_CODE_INIT_PORTS_FAILED:
+        set_ports_error(log, ports == NULL ? "8080" : ports);
+        break;
+    default:
+        error_set(AH_ERROR_SYSTEM, "%s%s%s", error->text, log[0] != '\0' ? ": " : "", log);
+    }
 }
 
 bool server_init(struct server *server, enum handle_kind kind, void *object)
@@ -190,6 +208,8 @@ static ah_context *start(const ah_callbacks *callbacks, void *user_data, struct 
     log_listen(&log);
     started = mg_start2(&init, &error) != NULL;
     log_unlisten();
+    if (started)
+        option_paths_tell_missing_root(options, server->civetweb);
     server_leave(before);
     if (!started) {
         set_start_error(log.text, options, &error);
@@ -321,6 +341,10 @@ void server_end(struct server *server, void (*stop)(struct server *server))
     if (server_is_in_callback()) {
         stop_after_callback(server, stop);
         handle_unpin(handle);
+    } else if (events_are_read_here(server)) {
+        handle_unpin(handle);
+        error_set(AH_ERROR_WRONG_THREAD, "this thread handles the events of an open WebSocket, whose end is waited for: "
+                                         "stop on another thread, or release the WebSocket first");
     } else if (!atomic_flag_test_and_set(&server->stopped)) {
         handle_unpin(handle);
         stop(server);

@@ -339,7 +339,7 @@ def _result(function: Function) -> str:
     if function.returns.kind is Kind.POINTER:
         return "object"  # what the program gave as user data
     if any(p.role is Role.TEXT for p in function.parameters):
-        return "str | None"
+        return _or_none("str", function.result_nullable)
     return _or_none(function.returns.python, function.result_nullable)
 
 

@@ -101,13 +101,37 @@ def test_the_connection_stays_usable(served: Served, path: str, method: str) -> 
         assert client.get("/whole").body == b"a whole body"
 
 
-def test_requests_that_come_together_are_answered_in_turn(served: Served) -> None:
+@pytest.mark.parametrize("method", ["QUERY", "M-SEARCH", "TRACE", "get"])
+def test_the_application_decides_about_methods(served: Served, method: str) -> None:
+    @page
+    async def names_method(scope: Any, receive: Any, send: Any) -> None:
+        await start(send)
+        await body(send, scope["method"].encode())
+
     with served.client() as client:
-        client.send(
-            b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\nGET /pieces HTTP/1.1\r\nHost: x\r\n\r\n" * 3
-        )
-        bodies = [client.receive().body for _ in range(6)]
-    assert bodies == [b"a whole body", b"one two"] * 3
+        assert client.get("/names_method", method=method).body == method.encode()
+        assert client.ask("/echo", method, body=b"content").body == b"content"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"x-one", b"1"), (b"x-two", b"2")],
+        [[b"x-one", b"1"], [b"x-two", b"2"]],
+        ((b"x-one", bytearray(b"1")), (b"x-two", memoryview(b"2"))),
+    ],
+)
+@pytest.mark.parametrize("kind", [list, iter])
+def test_headers_are_any_iterable_of_pairs(served: Served, headers: Any, kind: Any) -> None:
+    @page
+    async def lists(scope: Any, receive: Any, send: Any) -> None:
+        message = {"type": "http.response.start", "status": 200, "headers": kind(headers)}
+        await send(message)
+        await body(send, b"x")
+
+    for _ in range(2):
+        response = served.get("/lists")
+        assert (response.header("x-one"), response.header("x-two")) == ("1", "2")
 
 
 def test_a_pause_between_requests(served: Served) -> None:
@@ -260,6 +284,33 @@ def test_a_client_that_goes(served: Served) -> None:
     assert len(errors) == 1
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_stream_ends_with_its_client(
+    served: Served, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Frameworks make an exception of their own of it, which is no error of the application's."""
+    ended = threading.Event()
+
+    @page
+    async def events(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await start(send)
+            while True:
+                await body(send, b"data: x\n\n", True)
+                await asyncio.sleep(0.01)
+        except OSError:
+            raise RuntimeError("the framework's own")  # noqa: B904 - as frameworks do
+        finally:
+            ended.set()
+
+    with served.client() as client:
+        client.send(f"{method} /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.socket.recv(1)
+    assert ended.wait(REPLY)
+    assert served.get("/whole").status == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_receive_after_the_answer_is_a_disconnect(served: Served) -> None:
     received: list[str] = []
     done = threading.Event()
@@ -341,6 +392,8 @@ def sends(*messages: Any) -> asgi.Application:
         (sends({**START, "status": "200"}), "as an int, such as 200, and not as '200'"),
         (sends({"type": START["type"]}), "as an int, such as 200, and not as None"),
         (sends({**START, "status": 20}), "20 is no status"),
+        (sends({**START, "status": 103}), "103 is no status of an answer"),
+        (sends({**START, "status": 1000}), "1000 is no status"),
         (sends({**START, "headers": [(b"a", b"b"), ("a", b"b")]}), "and not as ('a', b'b')"),
         (sends({**START, "headers": [(b"a", "b")]}), "pairs of bytes, such as"),
         (sends({**START, "headers": [(b"connection", 5)]}), "pairs of bytes, such as"),
@@ -445,6 +498,33 @@ def test_a_failed_shutdown_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with asgi_served(application):
         pass
     assert "not all was saved" in logged(caplog)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([{"type": "http.response.start"}], "where lifespan.startup.complete or"),
+        ([{"type": "lifespan.shutdown.complete"}], "where lifespan.startup.complete or"),
+        ([{}], "whose 'type' says"),
+        ([{"type": "lifespan.startup.complete"}] * 2, "where lifespan.shutdown.complete or"),
+    ],
+)
+def test_a_wrong_lifespan_event_is_an_error(
+    answers: list[Message], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with asgi_served(Lifespan(*answers)):
+        pass
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert message in str(record.exc_info)
+
+
+def test_an_application_without_lifespan_is_nothing_to_speak_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with asgi_served(http_only(whole)) as served:
+        assert served.get().status == 200
+    assert caplog.records == []
 
 
 # Stopping

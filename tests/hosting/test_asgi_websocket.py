@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from alusus_http import asgi
+from alusus_http import _hosting
 from tests.hosting.hosting import Served, asgi_served, http_only, logged
 from tests.support import REPLY
 
@@ -187,8 +187,233 @@ def test_refusing(served: Served) -> None:
     assert raised.value.response.status_code == 403
 
 
-def received_end(served: Served, path: str, result: queue.Queue[Message]) -> Message:
-    return result.get(timeout=REPLY)
+HANDSHAKE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+def begins(**given: Any) -> Message:
+    return {"type": "websocket.http.response.start", "status": 401, "headers": [], **given}
+
+
+def part(body: bytes, more: bool = False) -> Message:
+    return {"type": "websocket.http.response.body", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "parts"),
+    [
+        ([begins(), part(b"why not")], b"why not", []),
+        ([begins(headers=[(b"content-length", b"3")]), part(b"why")], b"why", []),
+        (
+            [begins(headers=[(b"content-length", b"3")]), part(b"why", True), part(b"")],
+            b"why",
+            [],
+        ),
+        (
+            [begins(), part(b"why", True), part(b"", True), part(b" not")],
+            b"why not",
+            [b"why", b" not"],
+        ),
+        ([begins(), {"type": "websocket.http.response.body"}], b"", []),
+    ],
+)
+def test_refusing_with_an_answer(
+    served: Served, answer: list[Message], body: bytes, parts: list[bytes]
+) -> None:
+    answer[0] = {**answer[0], "headers": [*answer[0]["headers"], (b"X-Why", b"\xe9")]}
+    results: queue.Queue[Any] = queue.Queue()
+
+    @page
+    async def answers(scope: Any, receive: Any, send: Any) -> None:
+        for message in answer:
+            await send(message)
+        results.put(await receive())
+        with pytest.raises(RuntimeError, match="after the WebSocket had been refused"):
+            await send(part(b"more"))
+        results.put("done")
+
+    with served.client() as connection:
+        response = connection.get("/answers", *HANDSHAKE)
+        assert (response.status, response.reason) == (401, "Unauthorized")
+        assert (response.body, response.parts) == (body, parts)
+        assert response.header("x-why") == "\xe9"
+        assert response.header("connection") == "close"
+        assert connection.is_closed()
+    end = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+    assert [results.get(timeout=REPLY) for _ in range(2)] == [end, "done"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        [begins(status=103)],
+        [begins(), begins()],
+        [begins(headers=[(b"content-length", b"3")])],
+        [begins(headers=[(b"content-length", b"3")]), part(b"too long")],
+        [begins(), {"type": "websocket.accept"}],
+    ],
+)
+def test_a_failing_application_refuses_with_500(answer: list[Message]) -> None:
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        for message in answer:
+            await send(message)
+        raise KeyError("fails")
+
+    with asgi_served(application) as served, served.client() as connection:
+        response = connection.get("/", *HANDSHAKE)
+        assert (response.status, response.body) == (500, b"Internal Server Error")
+        assert connection.is_closed()
+
+
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"30")]])
+def test_an_answer_that_stays_unfinished_breaks_off(headers: Any) -> None:
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send(begins(headers=headers))
+        await send(part(b"begun", more=True))
+
+    with (
+        asgi_served(application) as served,
+        served.client() as connection,
+        pytest.raises(AssertionError, match="breaks off"),
+    ):
+        connection.get("/", *HANDSHAKE)
+
+
+def test_one_who_listens_after_refusing_is_told_to_end(served: Served) -> None:
+    ends: queue.Queue[Message] = queue.Queue()
+
+    @page
+    async def refuses_and_listens(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close"})
+        ends.put(await receive())
+        ends.put(await receive())
+
+    with pytest.raises(InvalidStatus), client(served, "/refuses_and_listens"):
+        pass
+    end = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+    assert [ends.get(timeout=REPLY) for _ in range(2)] == [end, end]
+
+
+def test_stopping_refuses_whoever_waits_for_a_decision() -> None:
+    begun = threading.Event()
+    ends: queue.Queue[Any] = queue.Queue()
+    statuses: queue.Queue[int] = queue.Queue()
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        begun.set()
+        ends.put(await receive())
+        try:
+            await send({"type": "websocket.accept"})
+        except OSError as error:
+            ends.put(error)
+
+    def ask(port: int) -> None:
+        with Served(port).client() as connection:
+            statuses.put(connection.get("/", *HANDSHAKE).status)
+
+    with asgi_served(application) as served:
+        asking = threading.Thread(target=ask, args=(served.port,))
+        asking.start()
+        assert begun.wait(REPLY)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < _hosting.GRACE
+    asking.join(REPLY)
+    assert statuses.get_nowait() == 503
+    assert ends.get_nowait() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+    assert isinstance(ends.get_nowait(), OSError)
+
+
+def test_a_sender_waits_for_a_slow_client(served: Served) -> None:
+    count, size = 400, 100_000  # more than the queue and the system's buffers hold
+    sent: list[int] = []
+
+    @page
+    async def streams(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        for i in range(count):
+            await send({"type": "websocket.send", "bytes": b"%06d" % i + bytes(size)})
+            sent.append(i)
+
+    with client(served, "/streams", compression=None, max_queue=1) as connection:
+        before = -1
+        while len(sent) != before:
+            before = len(sent)
+            time.sleep(0.2)
+        assert before < count
+        received = [int(connection.recv(REPLY)[:6]) for _ in range(count)]
+        assert received == list(range(count))
+
+
+def test_those_who_send_to_a_slow_client_take_turns(served: Served) -> None:
+    count, size = 40, 100_000
+
+    @page
+    async def streams_twice(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+
+        async def stream(name: bytes, size: int) -> None:
+            for i in range(count):
+                await send({"type": "websocket.send", "bytes": name + b"%06d" % i + bytes(size)})
+
+        await asyncio.gather(stream(b"a", size), stream(b"b", size), stream(b"c", 10 * size))
+
+    with client(served, "/streams_twice", compression=None, max_size=None) as connection:
+        received = [connection.recv(REPLY)[:7] for _ in range(3 * count)]
+    for name in (b"a", b"b", b"c"):
+        own = [int(each[1:]) for each in received if each[:1] == name]
+        assert own == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"\x81\xfe\x04\x01" + bytes(4 + 1025), 1009),  # a message longer than the limit
+        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),  # a text that is no UTF-8
+        (b"\x83\x80\0\0\0\0", 1002),  # an opcode that there is none of
+        (b"\x88\x80\0\0\0\0", 1005),  # a close frame without a code
+    ],
+)
+def test_the_end_has_the_code_of_the_first_close(sent: bytes, code: int) -> None:
+    ends: queue.Queue[Message] = queue.Queue()
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        ends.put(await receive())
+
+    given = {"websocket_max_message_size": "1024"}
+    with asgi_served(application, **given) as served, served.client() as connection:
+        assert connection.get("/", *HANDSHAKE).status == 101
+        connection.send(sent)
+        assert ends.get(timeout=REPLY) == {
+            "type": "websocket.disconnect",
+            "code": code,
+            "reason": "",
+        }
+
+
+def test_the_end_has_the_code_of_a_close_that_nobody_answers(served: Served) -> None:
+    ends: queue.Queue[Message] = queue.Queue()
+
+    @page
+    async def closes_alone(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 4001})
+        ends.put(await receive())
+
+    with served.client() as connection:
+        assert connection.get("/closes_alone", *HANDSHAKE).status == 101
+    assert ends.get(timeout=REPLY)["code"] == 4001
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4000, "enough"), (1001, "leaving")])
@@ -311,7 +536,7 @@ def test_stopping_closes_with_1001() -> None:
         listening.start()
     listening.join(REPLY)
     assert connection.close_code == 1001
-    assert ends.get(timeout=REPLY)["type"] == "websocket.disconnect"
+    assert ends.get(timeout=REPLY)["code"] == 1001
 
 
 def test_messages_keep_their_order_however_slowly_they_are_read() -> None:
@@ -358,7 +583,7 @@ def test_stopping_with_messages_that_nobody_reads(ends: bool) -> None:
 
 
 def test_stopping_with_applications_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "GRACE", 0.5)
+    monkeypatch.setattr(_hosting, "GRACE", 0.5)
     began: queue.Queue[str] = queue.Queue()
 
     @http_only

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,16 @@ import httpx
 import pytest
 
 import alusus_http
-from tests.support import REPLY, STOP, Program, eventually, free_port, get, running
+from tests.support import (
+    REPLY,
+    STOP,
+    Program,
+    eventually,
+    free_port,
+    get,
+    heed_interrupts,
+    running,
+)
 
 APPLICATIONS = """
 import asyncio
@@ -48,6 +58,9 @@ def application(environ, start_response):
     return [f"wsgi {environ['wsgi.url_scheme']} {environ['SCRIPT_NAME']}".encode()]
 
 def make():
+    return application
+
+async def makes_later():
     return application
 
 def fails():
@@ -177,11 +190,13 @@ def test_the_access_log_in_common_format(folder: Path) -> None:
         size = len(get(program.port, "/a%20b?c=d", 'User-Agent: "x" [y]')[1])
         line = r'^127\.0\.0\.1 - - \[.*\] "GET /a%20b\?c=d HTTP/1\.1" 200 '
         eventually(f"{line}{size}$", program)
+        get(program.port, '/"')  # what would end the field early
+        eventually(r'"GET /%22 HTTP/1\.1" \d+ \d+$', program)
 
 
 def test_the_access_log_as_json(folder: Path) -> None:
     with serving(folder, "served:app", "--access-log", "json") as program:
-        size = len(get(program.port, "/a?b", 'User-Agent: "x" é', "Referer: http://r/")[1])
+        size = len(get(program.port, "/a?b", 'User-Agent: "x" é', "Referer: http://r/ r")[1])
         line = eventually("^{.*}$", program).splitlines()[-1]
     entry = json.loads(line)
     assert entry.pop("time")[10] == "T"
@@ -192,7 +207,7 @@ def test_the_access_log_as_json(folder: Path) -> None:
         "target": "/a?b",
         "version": "1.1",
         "status": 200,
-        "referer": "http://r/",
+        "referer": "http://r/ r",  # its words are not taken for the agent's
         "agent": '"x" é',
     }
 
@@ -206,7 +221,11 @@ def test_the_access_log_as_json(folder: Path) -> None:
         (["broken"], "(?s)importing broken failed:.*nowhere_to_be_found"),
         (["wrong"], "(?s)importing wrong failed:.*SyntaxError"),
         (["served:fails", "--factory"], "(?s)the factory served:fails failed:.*KeyError"),
-        (["served:refuses"], "there is no database"),
+        (["served:app", "--factory"], r"served:app takes .*, but is called with \(\).*; leave out"),
+        (["served:makes_later", "--factory"], "the factory served:makes_later is async"),
+        (["served:refuses"], "the application did not start: there is no database"),
+        (["served", "--host", "http://localhost"], "host: 'http://localhost' is no address"),
+        (["served", "--option", "access_log_file=/no/such/log"], '"/no/such/log", which cannot be'),
         (["served", "--certificate", "/nowhere"], "/nowhere"),
         (["served", "--option", "nonsense=1"], 'there is no option "nonsense"'),
         (["served:fails"], "is no application: it takes neither .*; .* give --factory"),
@@ -234,9 +253,61 @@ def test_errors(folder: Path, arguments: list[str], message: str) -> None:
     assert re.search(message, done.stderr), done.stderr
 
 
+def test_a_failing_module_is_told_without_the_way_there(folder: Path) -> None:
+    for name, lines in (("broken", 4), ("wrong", 4)):
+        done = subprocess.run(
+            command(name, "--app-dir", folder),
+            capture_output=True,
+            text=True,
+            timeout=REPLY,
+            check=False,
+        )
+        told = done.stderr.splitlines()
+        assert told[0] == f"alusus-http: importing {name} failed:"
+        assert f'File "{folder / name}.py", line 1' in done.stderr
+        assert len(told) <= 1 + lines, done.stderr
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    done = subprocess.run(
+        command("served", "--app-dir", folder / "no"),
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"alusus-http: --app-dir: there is no folder {folder / 'no'}\n"
+
+
+def test_a_key_of_another_certificate_is_told_by_its_name(
+    folder: Path, certificate: Path, tmp_path: Path
+) -> None:
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+    only = tmp_path / "certificate.pem"
+    only.write_text(certificate.read_text().split("KEY-----\n")[-1], encoding="ascii")
+    done = subprocess.run(
+        command("served", "--app-dir", folder, "--certificate", only, "--key", key, "--port", "0"),
+        capture_output=True,
+        text=True,
+        timeout=REPLY,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"the private key in {key} and {only} is not that of its certificate" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--port", "65536"), ("--port", "-1"), ("--port", "http"), ("--workers", "0")],
+    [
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--port", "http"),
+        ("--workers", "0"),
+        ("--root-path", "api"),
+        ("--root-path", "/api/"),
+    ],
 )
 def test_numbers_are_checked_before_the_application_starts(
     folder: Path, option: str, value: str
@@ -305,10 +376,11 @@ def test_a_port_in_use(folder: Path, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["served:app", "served:application"])
-def test_the_second_signal_ends_at_once(folder: Path, target: str) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_ctrl_c_ends_at_once(folder: Path, target: str, first: signal.Signals) -> None:
     port = free_port()
     line = command(target, "--app-dir", folder, "--port", str(port))
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     assert process.stdout is not None
     try:
         while "Listening" not in process.stdout.readline():
@@ -317,10 +389,10 @@ def test_the_second_signal_ends_at_once(folder: Path, target: str) -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             assert "slow begins" in process.stdout.readline()
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(first)
             assert "Stopping" in process.stdout.readline()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(5) == 130
+            process.send_signal(signal.SIGINT)
+            assert process.wait(5) == -signal.SIGINT
     finally:
         process.kill()
         process.communicate()
@@ -378,6 +450,59 @@ def test_reload(tmp_path: Path) -> None:
                 pass
             assert time.monotonic() < end, program.output
             time.sleep(0.05)
+
+
+def test_reload_lets_requests_end(tmp_path: Path) -> None:
+    """A terminal's Ctrl-C comes to the program and to who watches its files, who ends it, too."""
+    (tmp_path / "served.py").write_text(
+        APPLICATIONS.replace("time.sleep(60)", "time.sleep(1)"), encoding="utf-8"
+    )
+    port = free_port()
+    process = subprocess.Popen(
+        command("served:application", "--app-dir", tmp_path, "--port", str(port), "--reload"),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+        process_group=0,
+    )
+    assert process.stdout is not None
+    answers: list[tuple[int, str]] = []
+    asking = threading.Thread(target=lambda: answers.append(get(port, "/slow")))
+    try:
+        while "Press Ctrl-C" not in process.stdout.readline():
+            pass
+        asking.start()
+        assert "slow begins" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(STOP) == 0
+        asking.join(REPLY)
+        assert answers == [(200, "wsgi http ")]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_reload_waits_for_what_does_not_start(tmp_path: Path) -> None:
+    source = tmp_path / "changing.py"
+    source.write_text("def application(environ, start_response:\n", encoding="utf-8")
+    process = subprocess.Popen(
+        command("changing:application", "--app-dir", tmp_path, "--port", "0", "--reload"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        told = list(iter(process.stdout.readline, "The program has ended: waiting for a change\n"))
+        assert any("SyntaxError" in line for line in told)
+        source.write_text(APPLICATIONS, encoding="utf-8")
+        while not (line := process.stdout.readline()).startswith("Listening at "):
+            assert line
+        process.send_signal(signal.SIGINT)
+        process.wait(STOP)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def _told(name: str, **environment: str) -> dict[str, str]:

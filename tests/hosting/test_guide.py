@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from tests.deployment import check_unit, nginx
 from tests.support import ROOT, free_port, get, running
 
 GUIDE = (ROOT / "docs/hosting.md").read_text(encoding="utf-8")
@@ -42,6 +43,28 @@ def test_command(tmp_path: Path) -> None:
         assert get(port)[1] == "Hello, world!"
 
 
+def test_behind_the_proxy(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(HELLO, encoding="utf-8")
+    path = tmp_path / "socket"
+    (location,) = blocks("nginx")
+    inside = f"server {{ listen 127.0.0.1:PORT; {location} }}".replace(
+        "/run/hello/socket", str(path)
+    )
+    command: list[str | Path] = [sys.executable, "-m", "alusus_http", "serve"]
+    command += ["hello:app", "--unix", path]
+    with (
+        nginx(tmp_path, inside) as proxy,
+        # There is no port to wait for but the proxy's, which is open already.
+        running(command, proxy.port, interrupt=True, ready="Listening", cwd=tmp_path),
+    ):
+        assert get(proxy.port) == (200, "Hello, world!")
+
+
+def test_unit(tmp_path: Path) -> None:
+    (unit,) = blocks("ini")
+    check_unit(unit, tmp_path)
+
+
 def test_options_exist() -> None:
     from alusus_http.cli import _parser
 
@@ -51,6 +74,7 @@ def test_options_exist() -> None:
     for name in sorted(
         named - {"--factory", "--reload", "--access-log", "--log-level", "--loop", "--option"}
     ):
-        _parser().parse_args(["serve", "hello:app", name, "1"])
+        value = "/api" if name == "--root-path" else "1"
+        _parser().parse_args(["serve", "hello:app", name, value])
     for command in commands:
         _parser().parse_args(shlex.split(command)[1:])

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,37 @@ def test_a_request_gets_what_it_would_get_first(served: Served, name: str) -> No
     assert first.startswith(b"HTTP/1.")
     assert exchange(served, REQUESTS[name], 1) == first
     assert exchange(served, REQUESTS[name], 3) == first
+
+
+def test_requests_that_come_together_are_answered_in_turn(served: Served) -> None:
+    with served.client() as client:
+        client.send(b"".join(b"GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(6)))
+        bodies = b"".join(client.receive().body for _ in range(6))
+    assert re.findall(rb"'query': b?'(\d)'", bodies) == [b"%d" % n for n in range(6)]
+
+
+def test_what_is_sent_behind_the_last_request_does_not_reset_the_connection(served: Served) -> None:
+    (last,) = REQUESTS["closes"]
+    with served.client() as client:
+        client.send(last + FIRST * 2000)  # more than the server reads at once
+        assert client.receive().status == 200
+        assert client.is_closed()
+        threading.Event().wait(0.05)  # a reset comes right behind the end of the stream
+        assert client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+def test_many_clients_at_once(served: Served) -> None:
+    """Each gets its own answers in order, those that do not wait for them, too."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(served.client()) for _ in range(16)]
+        for turn in range(30):
+            ahead = [1 + (turn + number) % 5 // 4 for number in range(len(clients))]
+            for number, client in enumerate(clients):
+                for one in range(ahead[number]):
+                    client.send(f"GET /?{number}-{turn}-{one} HTTP/1.1\r\nHost: x\r\n\r\n")
+            for number, client in enumerate(clients):
+                for one in range(ahead[number]):
+                    assert f"'{number}-{turn}-{one}'" in client.receive().body.decode()
 
 
 def test_a_client_that_goes_during_a_later_request() -> None:

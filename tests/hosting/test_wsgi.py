@@ -141,13 +141,18 @@ def test_the_client_may_close(served: Served) -> None:
         assert client.is_closed()
 
 
-def test_requests_that_come_together_are_answered_in_turn(served: Served) -> None:
+@pytest.mark.filterwarnings("ignore:Unknown REQUEST_METHOD")
+@pytest.mark.parametrize("method", ["QUERY", "M-SEARCH", "TRACE", "get"])
+def test_the_application_decides_about_methods(served: Served, method: str) -> None:
+    @page
+    def names_method(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        return [environ["REQUEST_METHOD"].encode() + environ["wsgi.input"].read(8)]
+
     with served.client() as client:
-        client.send(
-            b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\nGET /pieces HTTP/1.1\r\nHost: x\r\n\r\n" * 3
-        )
-        bodies = [client.receive().body for _ in range(6)]
-    assert bodies == [b"a whole body", b"one two"] * 3
+        response = client.ask("/names_method", method, body=b" content")
+        assert response.body == method.encode() + b" content"
+        assert client.get("/whole").status == 200
 
 
 def test_environ(served: Served) -> None:
@@ -368,12 +373,17 @@ def failing(start: Any, body: Any, status: Any = "200 OK") -> Page:
         (failing([], "text"), "of the type str: return a list of bytes"),
         (failing([], b"text"), "of the type int: return a list of bytes"),
         (failing([], [b"x"], status=200), "such as '200 OK', and not as 200"),
-        (failing([], [b"x"], status="OK"), "as in '200 OK', and 'OK' does not"),
+        (failing([], [b"x"], status="OK"), "as in '200 OK': it must not be 'OK'"),
+        (failing([], [b"x"], status="200"), "a space and a reason"),
+        (failing([], [b"x"], status="2000 OK"), "a space and a reason"),
+        (failing([], [b"x"], status="103 Early Hints"), "103 is no status of an answer"),
         (failing([(b"X", "a")], [b"x"]), "pairs of str"),
         (failing([("X", 5)], [b"x"]), "and not as ('X', 5)"),
         (failing({"Content-Type": "text/plain"}, [b"x"]), "and not as 'Content-Type'"),
         (failing(None, [b"x"]), "and not as None"),
         (failing([("X", "a\r\nInjected: 1")], [b""]), "line break"),
+        (failing([("X", "ماء")], [b"x"]), "sends them as UTF-8"),
+        (failing([], [b"x"], status="200 ماء"), "sends them as UTF-8"),
         (failing([("X\n", "a")], [b""]), "no name of a header"),
         (failing([("Content-Length", "x")], [b""]), "no number"),
         (failing([("Content-Length", "1")], [b"too long"]), "it is longer"),

@@ -270,6 +270,231 @@ static void a_reader_of_two_queues_is_forgotten_by_both(struct served *one, stru
     }
 }
 
+/* Readers that answer each message with itself, and have answered many: what they write may be sent together. Some are
+ * held up behind their answer, which comes nevertheless, as those of the others do. */
+
+enum { READERS = 8, WARM_UP = 40 };
+
+static atomic_int held_may_go_on, sleeping, most_sleeping;
+
+static void *write_back(void *connection)
+{
+    CHECK(ah_write_to_web_socket(connection, 2, "t", 1) == 1);
+    return NULL;
+}
+
+static void sleep_a_little(void)
+{
+    int now = atomic_fetch_add(&sleeping, 1) + 1, most = atomic_load(&most_sleeping);
+
+    while (now > most && !atomic_compare_exchange_weak(&most_sleeping, &most, now))
+        continue;
+    sleep_us(1000);
+    atomic_fetch_sub(&sleeping, 1);
+}
+
+/* "s": sleep a little; "h": answer and be held up; "t": be held up while another thread answers. */
+static void *echo(void *connection)
+{
+    ah_event events[CAPACITY];
+    char memory[AH_EVENT_COPIED];
+    uint64_t last = 0;
+    pthread_t writer;
+    int32_t count;
+
+    while ((count = ah_next_events_of(connection, last, -1, events, CAPACITY, memory, sizeof memory)) > 0)
+        for (int i = 0; i < count; ++i) {
+            const char *data = events[i].arguments.web_socket_message.data;
+
+            last = events[i].id;
+            if (events[i].kind != AH_EVENT_WEB_SOCKET_MESSAGE || events[i].arguments.web_socket_message.opcode != 2)
+                continue;
+            if (*data == 's')
+                sleep_a_little();
+            if (*data == 't')
+                CHECK(pthread_create(&writer, NULL, write_back, connection) == 0);
+            else
+                CHECK(ah_write_to_web_socket(connection, 2, data, 1) == 1);
+            if (*data == 't' || *data == 'h')
+                CHECK(comes(&held_may_go_on));
+            if (*data == 't')
+                pthread_join(writer, NULL);
+        }
+    return NULL;
+}
+
+static void send_byte(struct client *client, char byte)
+{
+    uint8_t frame[CLIENT_MAX_HEADER + 1];
+
+    CHECK(client_send(client, frame, client_frame(frame, 0x82, &byte, 1)));
+}
+
+static void expect_byte(struct client *client, char byte)
+{
+    char answer[3];
+
+    CHECK(client_read(client, answer, sizeof answer) && answer[2] == byte);
+}
+
+static void each_once(struct client *clients, char byte)
+{
+    for (int i = 0; i < READERS; ++i)
+        send_byte(&clients[i], byte);
+    for (int i = 0; i < READERS; ++i)
+        expect_byte(&clients[i], byte);
+}
+
+static void answers_come_from_those_that_are_held_up_and_from_others(struct served *served, const char *messages)
+{
+    struct client clients[READERS], held;
+    pthread_t readers[READERS], asks;
+    int i, round;
+
+    atomic_store(&held_may_go_on, 0);
+    atomic_store(&poller_works, 0);
+    atomic_store(&poller_may_go_on, 0);
+    for (i = 0; i < READERS; ++i) {
+        ah_connection *connection = open_claimed(served, &clients[i]);
+
+        CHECK(pthread_create(&readers[i], NULL, echo, connection) == 0);
+    }
+    for (round = 0; round < WARM_UP; ++round)
+        each_once(clients, 'x');
+    begin_request(&held, served->port, "/hold");
+    CHECK(comes(&poller_works));
+    for (i = 0; i < READERS; ++i)
+        send_byte(&clients[i], messages[i]);
+    for (i = 0; i < READERS; ++i)
+        expect_byte(&clients[i], messages[i]);
+    for (i = 0; i < READERS; ++i)
+        if (messages[i] == 'x') {
+            send_byte(&clients[i], 'y');
+            expect_byte(&clients[i], 'y');
+        }
+    atomic_store(&held_may_go_on, 1);
+    atomic_store(&poller_may_go_on, 1);
+    CHECK(pthread_create(&asks, NULL, ask, &held) == 0);
+    pthread_join(asks, NULL);
+    for (i = 0; i < READERS; ++i) {
+        send_byte(&clients[i], 'z');
+        expect_byte(&clients[i], 'z');
+        client_leave(&clients[i]);
+    }
+    for (i = 0; i < READERS; ++i)
+        pthread_join(readers[i], NULL);
+}
+
+/* Readers that wait for something, however short, do so at the same time, and are trusted again when they do not. */
+static void readers_sleep_at_the_same_time(struct served *served)
+{
+    struct client clients[READERS];
+    pthread_t readers[READERS];
+    int i, round, together = 0;
+
+    for (i = 0; i < READERS; ++i) {
+        ah_connection *connection = open_claimed(served, &clients[i]);
+
+        CHECK(pthread_create(&readers[i], NULL, echo, connection) == 0);
+    }
+    for (round = 0; round < WARM_UP; ++round) {
+        atomic_store(&most_sleeping, 0);
+        each_once(clients, 's');
+        together += atomic_load(&most_sleeping) > READERS / 2;
+    }
+    CHECK(together > WARM_UP / 2);
+    for (round = 0; round < WARM_UP; ++round)
+        each_once(clients, 'x');
+    for (i = 0; i < READERS; ++i) {
+        client_leave(&clients[i]);
+        pthread_join(readers[i], NULL);
+    }
+}
+
+/* A reader would wait for itself if it stopped the server, which goes on. */
+
+static void *try_to_stop(void *argument)
+{
+    struct served *served = argument;
+    ah_connection *connection = atomic_load(&served->claimed);
+    ah_event event;
+    char memory[AH_EVENT_COPIED];
+
+    CHECK(ah_next_events_of(connection, 0, -1, &event, 1, memory, sizeof memory) == 1);
+    ah_stop_server(served->context);
+    CHECK(ah_last_error_code() == AH_ERROR_WRONG_THREAD);
+    CHECK(ah_write_to_web_socket(connection, 2, "s", 1) == 1);
+    CHECK(ah_next_events_of(connection, event.id, -1, &event, 1, memory, sizeof memory) == 1);
+    CHECK(event.kind == AH_EVENT_WEB_SOCKET_CLOSE);
+    CHECK(ah_answer_events(served->queue, event.id, event.id, 1) == 1);
+    return NULL;
+}
+
+static void a_reader_does_not_stop_its_server(struct served *served)
+{
+    struct client client;
+    pthread_t reader;
+
+    (void)open_claimed(served, &client);
+    CHECK(pthread_create(&reader, NULL, try_to_stop, served) == 0);
+    send_byte(&client, 'x');
+    expect_byte(&client, 's');
+    client_leave(&client);
+    pthread_join(reader, NULL);
+}
+
+/* What a reader writes when its queue has been closed under it goes out like anything else. */
+
+static atomic_int queue_is_closed;
+
+static void *write_late(void *argument)
+{
+    struct served *served = argument;
+    ah_connection *connection = atomic_load(&served->claimed);
+    ah_event events[CAPACITY];
+    char memory[AH_EVENT_COPIED];
+    uint64_t last = 0;
+
+    for (int read = 0; read <= WARM_UP; ++read) {
+        CHECK(ah_next_events_of(connection, last, -1, events, 1, memory, sizeof memory) == 1);
+        last = events[0].id;
+        if (read < WARM_UP)
+            CHECK(ah_write_to_web_socket(connection, 2, "x", 1) == 1);
+    }
+    CHECK(ah_answer_events(served->queue, last, last, 1) == 1);
+    atomic_store(&reader_is_held, 1);
+    CHECK(comes(&queue_is_closed));
+    CHECK(ah_write_to_web_socket(connection, 2, "l", 1) == 1);
+    CHECK(comes(&reader_may_go_on));
+    CHECK(ah_next_events_of(connection, 0, -1, events, 1, memory, sizeof memory) == -1);
+    return NULL;
+}
+
+static void a_reader_outlives_its_queue(struct served *served)
+{
+    struct client client;
+    pthread_t reader;
+
+    (void)open_claimed(served, &client);
+    atomic_store(&reader_is_held, 0);
+    atomic_store(&reader_may_go_on, 0);
+    CHECK(pthread_create(&reader, NULL, write_late, served) == 0);
+    for (int i = 0; i < WARM_UP; ++i) {
+        send_byte(&client, 'x');
+        expect_byte(&client, 'x');
+    }
+    send_byte(&client, 'x');
+    CHECK(comes(&reader_is_held));
+    ah_close_event_queue(served->queue);
+    atomic_store(&queue_is_closed, 1);
+    expect_byte(&client, 'l');
+    atomic_store(&reader_may_go_on, 1);
+    pthread_join(reader, NULL);
+    client_leave(&client);
+    ah_stop_server(served->context);
+    pthread_join(served->poller, NULL);
+}
+
 int main(void)
 {
     static struct served one, other;
@@ -280,8 +505,12 @@ int main(void)
         a_held_reader_holds_up_nobody(&one);
         a_release_ends_a_wait(&one);
         a_reader_of_two_queues_is_forgotten_by_both(&one, &other);
+        answers_come_from_those_that_are_held_up_and_from_others(&one, "hxtxhxtx");
+        answers_come_from_those_that_are_held_up_and_from_others(&one, "hhhhhhhh");
     }
+    readers_sleep_at_the_same_time(&one);
+    a_reader_does_not_stop_its_server(&one);
     stop(&one);
-    stop(&other);
+    a_reader_outlives_its_queue(&other);
     return failed_checks != 0;
 }

@@ -56,6 +56,11 @@ def test_request_info_is_read_in_place(shared: Serve) -> None:
     ]
 
 
+def test_a_method_that_the_library_does_not_know(shared: Serve) -> None:
+    request = "M-SEARCH / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert request_info(shared("request_info"), request)["requestMethod"] == "M-SEARCH"
+
+
 def test_what_a_request_lacks(shared: Serve) -> None:
     server = shared("request_info")
     fields = request_info(server, "GET / HTTP/1.0\r\n\r\n")

@@ -31,15 +31,75 @@ static void an_unknown_option_names_the_nearest(void)
     refuses((const char *[]){"listenning_port", "8080", NULL}, "\"listenning_port\"");
     CHECK_HOLDS(ah_last_error(), "\"listening_ports\"");
     refuses((const char *[]){"document_rot", "/", NULL}, "\"document_root\"");
-    refuses((const char *[]){"", "x", NULL}, "\"\"");
+    refuses((const char *[]){"threads", "2", NULL}, "\"num_threads\"");
+    refuses((const char *[]){"", "x", NULL}, "\"\"; getValidOptions");
+    refuses((const char *[]){"zzzz", "x", NULL}, "\"zzzz\"; getValidOptions");
 }
 
 static void a_value_of_the_wrong_kind(void)
 {
     refuses((const char *[]){"num_threads", "many", NULL}, "num_threads");
     refuses((const char *[]){"enable_keep_alive", "maybe", NULL}, "enable_keep_alive");
-    refuses((const char *[]){"listening_ports", "99999", NULL}, "99999");
-    refuses((const char *[]){"listening_ports", "nonsense", NULL}, "nonsense");
+    refuses((const char *[]){"ssl_verify_peer", "true", NULL}, "give \"yes\", \"no\" or \"optional\"");
+    refuses((const char *[]){"listening_ports", "99999", NULL}, "\"99999\" in \"listening_ports\"");
+    refuses((const char *[]){"listening_ports", "127.0.0.1:0,nonsense", NULL}, "\"nonsense\" in");
+    CHECK_HOLDS(ah_last_error(), "give PORT or ADDRESS:PORT");
+    refuses((const char *[]){"listening_ports", "x./no-socket,127.0.0.1:0", NULL}, "put Unix sockets behind all ports");
+}
+
+static void a_value_outside_of_its_range(void)
+{
+    refuses((const char *[]){"num_threads", "0", NULL}, "\"num_threads\" is \"0\"; give a whole number from 1 to 65536");
+    refuses((const char *[]){"num_threads", "65537", NULL}, "from 1 to 65536");
+    refuses((const char *[]){"connection_queue", "0", NULL}, "from 1 to");
+    refuses((const char *[]){"max_request_size", "1023", NULL}, "from 1024 to");
+    refuses((const char *[]){"request_timeout_ms", "2147483648", NULL}, "to 2147483647");
+    refuses((const char *[]){"access_control_list", "127.0.0.1", NULL}, "each behind a + to let it in");
+    refuses((const char *[]){"run_as_user", "no such user", NULL}, "\"run_as_user\" is \"no such user\"");
+}
+
+/* CivetWeb would start, and log nothing, let everybody in, or have no files. */
+static void a_path_that_cannot_be_used(void)
+{
+    refuses((const char *[]){"access_log_file", "/no/such/log", NULL}, "\"access_log_file\" names \"/no/such/log\"");
+    refuses((const char *[]){"error_log_file", "/no/such/log", NULL}, "No such file or directory");
+    refuses((const char *[]){"error_log_file", "/", NULL}, "Is a directory");
+    refuses((const char *[]){"document_root", "/dev/null", NULL}, "\"document_root\" names \"/dev/null\", which is no folder");
+    refuses((const char *[]){"global_auth_file", "/no/such/file", NULL}, "\"global_auth_file\" names \"/no/such/file\"");
+    refuses((const char *[]){"protect_uri", "/a=/dev/null, /b=/no/such/file", NULL}, "has \"/b=/no/such/file\"");
+    refuses((const char *[]){"protect_uri", "private=/dev/null", NULL}, "URI=FILE");
+    refuses((const char *[]){"protect_uri", "/private", NULL}, "URI=FILE");
+}
+
+static int logged;
+
+static Int note(Connection *connection, CharsPtr message)
+{
+    (void)connection;
+    logged = strstr((const char *)message, "\"document_root\" names \"/no/such/folder\"") != NULL;
+    return 1;
+}
+
+static void a_document_root_may_be_made_later(void)
+{
+    CharsPtr options[] = {TEXT("listening_ports"), TEXT("127.0.0.1:0"), TEXT("document_root"), TEXT("/no/such/folder"), NULL};
+    Callbacks callbacks = {.logMessage = note};
+    Context *context = ah_start_server(&callbacks, NULL, options);
+    CHECK(context != NULL);
+    CHECK(logged);
+    ah_stop_server(context);
+}
+
+/* What was right before is right still: a log that is not there yet, one in this folder, and one that is a device. */
+static void logs_that_can_be_written(void)
+{
+    const char *logs[] = {"/dev/null", "no-such-log", "/tmp/no-such-log", "./no-such-log"};
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+        CharsPtr options[] = {TEXT("listening_ports"), TEXT("127.0.0.1:0"), TEXT("access_log_file"), TEXT(logs[i]), NULL};
+        Context *context = ah_start_server(NULL, NULL, options);
+        CHECK(context != NULL);
+        ah_stop_server(context);
+    }
 }
 
 static void an_option_for_what_is_not_built(void)
@@ -130,6 +190,10 @@ int main(void)
     a_port_in_use();
     an_unknown_option_names_the_nearest();
     a_value_of_the_wrong_kind();
+    a_value_outside_of_its_range();
+    a_path_that_cannot_be_used();
+    a_document_root_may_be_made_later();
+    logs_that_can_be_written();
     an_option_for_what_is_not_built();
     an_option_about_files();
     an_option_without_a_value();

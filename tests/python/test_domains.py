@@ -381,7 +381,7 @@ def test_who_may_connect(rules: str, admitted: bool) -> None:
 
 
 def test_an_access_list_that_is_none() -> None:
-    with pytest.raises(errors.HttpError, match="access control list"):
+    with pytest.raises(errors.HttpError, match="access_control_list"):
         http.start_server(
             options={"listening_ports": "127.0.0.1:0", "access_control_list": "everybody"}
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 import alusus_http
 from alusus_http import NativeCallback, errors, http
 from tests.python.serving import Server, respond, serving
-from tests.support import free_port
+from tests.support import REPLY, free_port
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +182,65 @@ def test_the_last_error_is_that_of_the_last_call(server: Server) -> None:
     assert http.get_last_error() == str(caught.value)
     http.set_web_socket_handler(server.context, "/slash", data_handler=handler)
     assert http.get_last_error() is None
+
+
+# A terminal of its own, at which OpenSSL would ask.
+LOCKED_KEY = """
+import fcntl, sys, termios
+from alusus_http import errors, http
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+try:
+    http.start_server(None, {"listening_ports": "127.0.0.1:0s", "ssl_certificate": sys.argv[1]})
+except errors.HttpError as error:
+    print(error, file=sys.stderr)
+"""
+
+
+def test_a_key_with_a_passphrase_asks_nobody(tmp_path: Path, certificate: Path) -> None:
+    locked = tmp_path / "locked.pem"
+    command = ["openssl", "pkey", "-aes256", "-passout", "pass:secret", "-in", str(certificate)]
+    locked.write_bytes(subprocess.check_output(command) + certificate.read_bytes())
+    master, terminal = os.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", LOCKED_KEY, str(locked)],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            timeout=REPLY,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert f"the private key in {locked} has a passphrase" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("parts", "fault"),
+    [
+        ("certificate", "has no private key that can be used"),
+        ("key", "has no certificate that can be used"),
+        ("key of another, certificate", "is not that of its certificate"),
+        ("", "has no certificate that can be used"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used(
+    parts: str, fault: str, tmp_path: Path, certificate: Path
+) -> None:
+    lines = certificate.read_text().splitlines(keepends=True)
+    middle = next(i for i, line in enumerate(lines) if "BEGIN CERTIFICATE" in line)
+    other = subprocess.check_output(["openssl", "genpkey", "-algorithm", "ed25519"], text=True)
+    content = {
+        "certificate": "".join(lines[middle:]),
+        "key": "".join(lines[:middle]),
+        "key of another, certificate": other + "".join(lines[middle:]),
+        "": "nothing of the kind",
+    }
+    pem = tmp_path / "server.pem"
+    pem.write_text(content[parts])
+    options = {"listening_ports": "127.0.0.1:0s", "ssl_certificate": str(pem)}
+    with pytest.raises(errors.HttpError, match=f"{pem} {fault}"):
+        http.start_server(handler, options)

@@ -131,12 +131,12 @@ def test_a_slow_member_holds_up_nobody() -> None:
                 client.send("all")
                 assert client.recv() == "joined"
             message = b"x" * 500_000
-            counts = []
-            for _ in range(40):
+            counts: list[int] = []
+            while 1 not in counts:  # the system keeps much for the slow one, too
                 counts.append(http.write_binary_to_group(server.context, "all", message))
                 assert quick.recv() == message
+                assert len(counts) < 200, "the queue of the slow one has no bound"
             assert counts[0] == 2
-            assert counts[-1] == 1, "the queue of the slow one has no bound"
             assert http.get_queued_bytes(room.connections[0]) > 0
             assert http.get_queued_bytes(room.connections[1]) == 0
             slow.socket.shutdown(SHUT_RDWR)  # it would not notice the server's farewell either

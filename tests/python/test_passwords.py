@@ -192,6 +192,21 @@ def test_options_guard_handlers(passwords: Path, option: str) -> None:
         assert curl(server, "/other") == ("hello None 200" if option == "protect_uri" else " 401")
 
 
+@pytest.mark.parametrize("option", ["protect_uri", "global_auth_file"])
+def test_nobody_is_let_in_while_the_file_is_not_there(option: str, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    http.set_password(str(passwords), REALM, "amal", "open sesame")
+    value = f"/other=/dev/null, /private={passwords}" if option == "protect_uri" else str(passwords)
+    with serving(None, **{option: value, "authentication_domain": REALM}) as server:
+        http.set_request_handler(server.context, "/", whoami)
+        login = ("--digest", "-u", "amal:open sesame")
+        assert curl(server, "/private", *login) == "hello amal 200"
+        away = passwords.rename(tmp_path / "away")
+        assert curl(server, "/private") == curl(server, "/private", *login) == " 401"
+        away.rename(passwords)
+        assert curl(server, "/private", *login) == "hello amal 200"
+
+
 def test_htpasswd_guards_its_folder_only(tmp_path: Path) -> None:
     inner = tmp_path / "root/private/inner"
     inner.mkdir(parents=True)

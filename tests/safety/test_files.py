@@ -165,9 +165,14 @@ def test_nothing_is_written(port: int, site: Path, method: str) -> None:
     assert (site / "text.txt").read_bytes() == TEXT
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "BREW", "PRI"])
-def test_other_methods_are_refused(port: int, method: str) -> None:
-    assert fetch(port, "/text.txt", method=method).status in (400, 405)
+@pytest.mark.parametrize("path", ["/text.txt", "/none", "/folder/", "/script.cgi"])
+@pytest.mark.parametrize("method", ["TRACE", "get", "QUERY", "M-SEARCH", "PRI", "!#$%&'*+.^_`|~"])
+def test_methods_that_nobody_knows_are_not_implemented(port: int, path: str, method: str) -> None:
+    assert fetch(port, path, method=method).status == 501
+
+
+def test_connecting_is_not_for_files(port: int) -> None:
+    assert fetch(port, "/text.txt", method="CONNECT").status == 405
 
 
 def test_other_sites_get_no_permissions(port: int) -> None:

@@ -16,8 +16,10 @@ NEXT = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TEN = NEXT.replace(b"smuggled", b"ten.bin")
 
 
-def post(*headers: bytes, body: bytes = b"", version: bytes = b"1.1") -> bytes:
-    lines = (b"POST /read HTTP/" + version, b"Host: localhost", *headers, b"", body)
+def post(
+    *headers: bytes, body: bytes = b"", version: bytes = b"1.1", method: bytes = b"POST"
+) -> bytes:
+    lines = (method + b" /read HTTP/" + version, b"Host: localhost", *headers, b"", body)
     return b"\r\n".join(lines)
 
 
@@ -76,7 +78,13 @@ def test_what_keeps_to_the_rules(lasting: int) -> None:
         b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\nabc",
         b"POST /read HTTP/1.1\n\r\nHost: localhost\r\n\r\n",
         b"GET /ten.bin HTTP/1.1\r\n Host: localhost\r\n\r\n",
-        # the request line (section 3)
+        # the request line (section 3), and methods that are no tokens (RFC 9110 section 5.6.2)
+        b"GE(T) /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b'"GET" /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n',
+        b"GET: /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GE\xc9T /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET\x7f /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"/GET /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET  /ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /ten.bin  HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET\t/ten.bin HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -118,7 +126,7 @@ def test_other_versions_are_refused(lasting: int, version: str) -> None:
 
 
 def test_a_preface_of_http_2_is_refused(lasting: int) -> None:
-    assert statuses(lasting, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == [400]
+    assert statuses(lasting, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == [505]
 
 
 @pytest.mark.parametrize(
@@ -172,6 +180,22 @@ def test_a_request_follows_a_body_in_chunks(lasting: int) -> None:
     for body in (b"0\r\n\r\n", b"1\r\nx\r\nA\r\n0123456789\r\n00\r\n\r\n", b"0\r\nA: b\r\n\r\n"):
         request = post(b"Transfer-Encoding: chunked", body=body)
         assert statuses(lasting, request + request + NEXT) == [200, 200, 404]
+
+
+@pytest.mark.parametrize("method", [b"QUERY", b"TRACE", b"post"])
+def test_a_body_has_the_same_end_whatever_the_method_is(lasting: int, method: bytes) -> None:
+    length = post(b"Content-Length: %d" % len(NEXT), body=NEXT, method=method)
+    assert statuses(lasting, length + NEXT) == [200, 404]
+    chunks = post(b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n0\r\n\r\n", method=method)
+    assert statuses(lasting, chunks + NEXT) == [200, 404]
+    both = (b"Content-Length: 3", b"Transfer-Encoding: chunked")
+    assert statuses(lasting, post(*both, body=b"0\r\n\r\n", method=method) + NEXT) == [400]
+
+
+def test_nothing_follows_a_method_that_nobody_knows(lasting: int) -> None:
+    request = b"QUERY /ten.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    assert statuses(lasting, request % len(NEXT) + NEXT + NEXT) == [501]
+    assert statuses(lasting, request % 0 + NEXT) == [501]
 
 
 def test_an_unread_body_is_not_the_next_request(lasting: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +17,17 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 import alusus_http
+from alusus_http import http
+from tests.deployment import check_unit, nginx
 from tests.support import REPLY, ROOT, Program, free_port, get, running
 
 GUIDE = (ROOT / "docs/python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 
-def find(*marks: str) -> str:
+def find(*marks: str, kind: str = "python") -> str:
     """The one program that has all of these in it."""
-    (found,) = (t for k, t in BLOCKS if k == "python" and all(mark in t for mark in marks))
+    (found,) = (t for k, t in BLOCKS if k == kind and all(mark in t for mark in marks))
     return str(found)
 
 
@@ -112,13 +116,30 @@ def test_the_programs_of_the_guide_run(case: str, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site/page.txt").write_text("static", encoding="ascii")
     if case == "native":
-        package = Path(alusus_http.__file__).parent
-        (source,) = (text for language, text in BLOCKS if language == "c")
-        (tmp_path / "echo.c").write_text(source, encoding="ascii")
-        command = f"cc -shared -fPIC -I{package}/include echo.c -o libecho.so -L{package}"
-        subprocess.run([*command.split(), "-lalusus_http"], cwd=tmp_path, check=True)
+        (tmp_path / "echo.c").write_text(find(kind="c"), encoding="ascii")
+        command = tmp_path / "alusus-http"
+        command.write_text(f'#!/bin/sh\nexec {sys.executable} -m alusus_http "$@"\n', "ascii")
+        command.chmod(0o755)
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        script = find("libecho.so", kind="sh")
+        subprocess.run(
+            script, shell=True, cwd=tmp_path, env={**os.environ, "PATH": path}, check=True
+        )
     with serving(find(*marks), tmp_path) as server:
         use(server)
+
+
+def test_the_server_behind_the_proxy_of_the_guide(tmp_path: Path) -> None:
+    inside = find(kind="nginx").replace("server {", "server { listen 127.0.0.1:PORT;")
+    with (
+        serving(find("Hello, world!"), tmp_path) as server,
+        nginx(tmp_path, inside.replace("8080", str(server.port))) as proxy,
+    ):
+        hello(proxy)
+
+
+def test_the_unit_of_the_guide(tmp_path: Path) -> None:
+    check_unit(find(kind="ini"), tmp_path)
 
 
 def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
@@ -134,8 +155,8 @@ def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
 
 
 def test_no_program_of_the_guide_is_left_out() -> None:
-    programs = [text for language, text in BLOCKS if language == "python"]
-    assert len(programs) == len(CASES) + 1
+    programs = Counter(language for language, _ in BLOCKS)
+    assert programs == {"python": len(CASES) + 1, "c": 1, "sh": 1, "nginx": 1, "ini": 1}
 
 
 def test_the_limits_of_the_guide_are_those_of_the_server() -> None:
@@ -144,3 +165,5 @@ def test_the_limits_of_the_guide_are_those_of_the_server() -> None:
         assert name in documented, name
         if name in ("max_connections", "workers"):
             assert re.search(rf"`{name}` \| {value} ", GUIDE), name
+    defaults = {option.name: option.default_value for option in http.get_valid_options()}
+    assert f'"num_threads": ...}}` | {defaults["num_threads"]} ' in GUIDE

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import re
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
-from alusus_http import BadRequest, Request, Response, Server
+from alusus_http import BadRequest, Reject, Request, Response, Server, WebSocket
 from alusus_http.errors import InvalidArgumentError
 from alusus_http.testing import Serve
-from tests.support import REPLY, exchange
+from tests.support import REPLY, exchange, get
 
 
 def curl(*arguments: str, data: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
@@ -76,7 +80,7 @@ def site(request: pytest.FixtureRequest, run: Serve, tmp_path: Path) -> Server:
     add("/text", lambda r: "نص")
     add("/bytes", lambda r: b"\0\1")
     add("/json", lambda r: Response.json({"path": r.path, "q": r.query.all("q")}))
-    add("/echo", lambda r: Response(r.body, content_type=r.content_type), "POST", "put")
+    add("/echo", lambda r: Response(r.body, content_type=r.content_type), "POST", "put", "QUERY")
     add("/parse", lambda r: Response.json(r.json()), "POST")
     add("/bad", lambda r: (_ for _ in ()).throw(BadRequest("no such thing")))
     add("/boom", boom)
@@ -161,6 +165,9 @@ def test_methods(site: Server) -> None:
         assert (status, body) == (200, b"")
     assert curl("--data", "x", f"{site.url}/echo")[2] == b"x"
     assert curl("--request", "PUT", "--data", "x", f"{site.url}/echo")[2] == b"x"
+    assert curl("--request", "QUERY", "--data", "x", f"{site.url}/echo")[2] == b"x"
+    assert curl("--request", "BREW", f"{site.url}/echo")[0] == 405
+    assert curl("--request", "BREW", f"{site.url}/page.txt")[0] == 501
 
 
 def test_bodies_are_read_up_to_their_limit(site: Server) -> None:
@@ -229,6 +236,18 @@ def test_a_body_in_parts_is_chunked(site: Server) -> None:
     assert answer.endswith(b"\r\n\r\n012")
 
 
+def test_an_async_iterable_needs_an_async_handler(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def numbers() -> AsyncIterator[str]:
+        yield "1"
+
+    server = serve(Server(0))
+    server.route("/")(lambda request: Response(numbers()))
+    assert get(server.ports[0])[0] == 500
+    assert "needs an async handler" in caplog.text
+
+
 def test_a_response_that_breaks_off_is_no_whole_one(
     site: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,36 +297,217 @@ def test_headers_that_are_more_than_one_are_refused(name: str, value: str) -> No
         Response(headers={name: value})
 
 
+def test_a_reject_is_the_answer(run: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def check(request: Request) -> None:
+        if "Authorization" not in request.headers:
+            raise Reject(401, {"WWW-Authenticate": "Bearer"}, "who are you?")
+
+    server = Server(0)
+
+    @server.route("/sync")
+    def sync(request: Request) -> str:
+        check(request)
+        return "come in"
+
+    @server.route("/async")
+    async def in_a_task(request: Request) -> str:
+        return sync(request)
+
+    run(server)
+    for path in ("/sync", "/async"):
+        status, headers, body = curl(f"{server.url}{path}")
+        assert (status, headers["www-authenticate"], body) == (401, "Bearer", b"who are you?")
+        assert curl(f"{server.url}{path}", "--oauth2-bearer", "7f3a")[2] == b"come in"
+    assert not caplog.records
+
+
+def test_a_reject_refuses() -> None:
+    with pytest.raises(ValueError, match="status: 200 does not refuse"):
+        Reject(200)
+
+
+def hides(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate as if there were no async functions."""
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return wrapper
+
+
+def test_an_async_handler_behind_a_sync_decorator_is_told(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(0)
+
+    @server.route("/")
+    @hides
+    async def hidden(request: Request) -> str:
+        return "never"
+
+    @server.websocket("/")
+    @hides
+    async def hidden_web_socket(ws: WebSocket) -> None: ...
+
+    assert get(serve(server).ports[0])[0] == 500
+    with connect(server.ws_url) as client, pytest.raises(ConnectionClosedError) as closed:
+        client.recv(timeout=REPLY)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011
+    assert caplog.text.count("the decorator of an async function has to make one, too") == 2
+
+
 def test_what_is_no_body_or_header_is_refused() -> None:
     bodies: list[Any] = [{"a": 1}, None, 5]
     for body in bodies:
         with pytest.raises(TypeError, match=r"body: expected str.*; Response\.json makes one"):
             Response(body)
-    with pytest.raises(TypeError, match="headers: expected a mapping"):
-        Response("", 200, "no such item")  # type: ignore[arg-type]
+    several: list[Any] = ["no such item", ["ab"], [("a", "b", "c")], 5, None]
+    for headers in several:
+        with pytest.raises(TypeError, match="headers: expected a mapping"):
+            Response("", 200, headers)
+    with pytest.raises(TypeError, match="the name of a header: expected a str, got 5"):
+        Response(headers={5: "x"})  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="X-Count: expected a str"):
         Response(headers={"X-Count": 5})  # type: ignore[arg-type]
 
 
 def test_cookies_that_browsers_drop_are_refused() -> None:
-    with pytest.raises(ValueError, match="none of Lax, Strict, None"):
+    with pytest.raises(ValueError, match='none of "Lax", "Strict", "None"'):
         Response().set_cookie("id", "7", same_site="lax")
     with pytest.raises(ValueError, match="needs secure=True"):
         Response().set_cookie("id", "7", same_site="None")
     with pytest.raises(TypeError, match="id: expected a str"):
         Response().set_cookie("id", 7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="name of a cookie: expected a str"):
+        Response().set_cookie(7, "id")  # type: ignore[arg-type]
+    wrong: list[tuple[type[Exception], dict[str, Any]]] = [
+        (TypeError, {"max_age": "x"}),
+        (TypeError, {"max_age": 1.5}),
+        (TypeError, {"max_age": True}),
+        (ValueError, {"max_age": -1}),
+        (TypeError, {"path": None}),
+        (ValueError, {"path": "private"}),
+        (TypeError, {"domain": 7}),
+        (TypeError, {"secure": "no"}),
+        (TypeError, {"http_only": 0}),
+        (ValueError, {"same_site": None}),
+    ]
+    for error, given in wrong:
+        with pytest.raises(error, match=f"^{next(iter(given))}: "):
+            Response().set_cookie("id", "7", **given)
 
 
 def test_arguments_of_a_route_are_checked() -> None:
     server = Server(0)
     wrong: list[dict[str, Any]] = [
         {"methods": "POST"},
+        {"methods": []},
+        {"methods": None},
+        {"methods": ["GE T"]},
+        {"methods": [b"GET"]},
+        {"stream": "yes"},
         {"max_body_size": 0},
         {"max_body_size": "1k"},
     ]
     for given in wrong:
         with pytest.raises((TypeError, InvalidArgumentError), match=next(iter(given))):
             server.route("/", **given)
+
+
+def test_methods_may_come_from_anything() -> None:
+    server = Server(0)
+    server.route("/", methods=(m for m in ("put", "get")))(lambda request: "")  # type: ignore[arg-type]
+    assert server._routes["/"].methods == ("PUT", "GET", "HEAD")
+
+
+def test_a_path_has_one_handler(serve: Serve) -> None:
+    server = Server(0, metrics="/metrics")
+    for path in ("/", "/files/**"):
+        server.route(path)(lambda request: "first")
+        server.websocket(path)(lambda ws: None)
+    for path in ("/", "/files/**", "/metrics"):
+        with pytest.raises(InvalidArgumentError, match=rf"^{re.escape(path)} has a handler"):
+            server.route(path, methods=["POST"])(lambda request: "second")
+    for path in ("/", "/files/**"):
+        with pytest.raises(InvalidArgumentError, match=rf"^{re.escape(path)} has a handler"):
+            server.websocket(path)(lambda ws: None)
+    port = serve(server).ports[0]
+    assert get(port) == get(port, "/files/x") == (200, "first")
+
+
+def takes_two(request: Request, item: str) -> str:
+    return item
+
+
+def yields(request: Request) -> Any:
+    yield "x"
+
+
+class Page:
+    """Made without arguments, and called with a request."""
+
+    def __call__(self, request: Request) -> str:
+        return "page"
+
+    def method(self, request: Request) -> str:
+        return "method"
+
+    def none(self) -> str:
+        return "none"
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        ("page", "give a function of one argument, the request"),
+        (takes_two, r"takes .*, but is called with \(request\): missing .* 'item'"),
+        (lambda: "", r"called with \(request\): too many"),
+        (lambda *, request: "", r"called with \(request\)"),
+        (functools.partial(takes_two), "missing .* 'item'"),
+        (functools.partial(takes_two, Page(), "x"), "too many"),  # type: ignore[arg-type]
+        (Page().none, "too many"),
+        (Page, "too many"),
+        (hides(yields), None),
+        (yields, r"is a generator, .*: return Response\(a generator\) instead"),
+        (print, None),
+        (functools.partial(takes_two, item="x"), None),
+        (Page(), None),
+        (Page().method, None),
+        (lambda *arguments: "", None),
+    ],
+)
+def test_a_route_s_function_is_checked(handler: Any, error: str | None) -> None:
+    if error is None:
+        assert Server(0).route("/")(handler) is handler
+    else:
+        with pytest.raises(TypeError, match=error):
+            Server(0).route("/")(handler)
+
+
+def test_redirects_lead_elsewhere() -> None:
+    for status in (200, 304, 404, "303"):
+        with pytest.raises(ValueError, match=f"status: {status!r} leads nowhere"):
+            Response.redirect("/", status)  # type: ignore[arg-type]
+    for location in ("", "/a b", "/دردشة", "/a\n"):
+        with pytest.raises(ValueError, match="is no URI or path; escape"):
+            Response.redirect(location)
+    with pytest.raises(TypeError, match="location: expected a str"):
+        Response.redirect(None)  # type: ignore[arg-type]
+    for status in (301, 302, 303, 307, 308):
+        assert Response.redirect("/", status).headers == [("Location", "/")]
+
+
+def test_a_file_has_a_path() -> None:
+    for path in (None, 5, b"site/index.html"):
+        with pytest.raises(TypeError, match="path: expected the path of a file"):
+            Response.file(path)  # type: ignore[arg-type]
+
+
+def test_json_has_no_infinity() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        Response.json({"value": float("nan")})
 
 
 def test_impossible_responses_are_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import pickle
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -39,6 +41,7 @@ from alusus_http.errors import (
     MissingFileError,
     UnknownOptionError,
     WrongStateError,
+    WrongThreadError,
 )
 from alusus_http.testing import Serve
 from tests.python.serving import until
@@ -73,6 +76,60 @@ def test_a_server_can_run_again_and_tells_where() -> None:
             use()
 
 
+def test_runs_that_follow_at_once_do_not_know_of_each_other() -> None:
+    """The loop of one may still be ending when the next has begun."""
+    server = Server(0)
+
+    @server.route("/")
+    async def handler(request: Request) -> str:
+        return "here"
+
+    async def once() -> tuple[int, str]:
+        async with server:
+            return await asyncio.to_thread(get, server.ports[0])
+
+    for _ in range(10):
+        server.start()
+        server.stop()
+        with server:
+            assert get(server.ports[0]) == (200, "here")
+        assert asyncio.run(once()) == (200, "here")
+
+
+def test_where_it_is_is_told_as_the_options_say(tmp_path: Path, certificate: Path) -> None:
+    places = {
+        "127.0.0.1:0": "http://127.0.0.1:",
+        "0": "http://127.0.0.1:",
+        "+0": "http://127.0.0.1:",
+        "[::1]:0,127.0.0.1:0": "http://[::1]:",
+        "127.0.0.1:0s": "https://127.0.0.1:",
+        f"127.0.0.1:0,x{tmp_path}/socket": "http://127.0.0.1:",
+    }
+    for ports, url in places.items():
+        given = {"listening_ports": ports, "ssl_certificate": str(certificate)}
+        with Server(0, options=given) as server:
+            assert server.url == f"{url}{server.ports[0]}"
+            assert server.ws_url == server.url.replace("http", "ws")
+
+
+def test_a_unix_socket_alone(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    server = Server(0, options={"listening_ports": f"x{path}"})
+    server.route("/")(lambda request: "served")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        until(lambda: not server._stopped.is_set())
+        assert server.ports == []
+        assert server.url == f"http+unix:{path}:"
+        command = ["curl", "--silent", "--unix-socket", str(path), "http://x/"]
+        assert subprocess.check_output(command, text=True, timeout=REPLY) == "served"
+    finally:
+        server.stop()
+        thread.join(STOP)
+    assert not thread.is_alive()
+
+
 def test_several_servers_do_not_know_of_each_other(client: Client) -> None:
     first, second = Server(0), Server(0)
     first.websocket("/", groups=["all"])(echo)
@@ -84,6 +141,85 @@ def test_several_servers_do_not_know_of_each_other(client: Client) -> None:
         assert second.broadcast("all", "second") == 1
         assert a.recv(REPLY) == "first"
         assert b.recv(REPLY) == "second"
+
+
+def test_who_serves_already_goes_on(serve: Serve) -> None:
+    server = serve(Server(0))
+    server.route("/")(lambda request: "still here")
+    for start in (server.start, server.serve_forever, server.__enter__):
+        with pytest.raises(WrongStateError, match="runs already: `wait` waits for its end"):
+            start()
+    assert get(server.ports[0])[1] == "still here"
+
+
+def test_a_second_serve_leaves_the_first_its_end() -> None:
+    async def main() -> None:
+        server = Server(0)
+        first = asyncio.create_task(server.serve())
+        while not server.ports:
+            await asyncio.sleep(0.01)
+        with pytest.raises(WrongStateError, match="runs already"):
+            await server.serve()
+        server.stop()
+        await asyncio.wait_for(first, STOP)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("handler", ["sync", "async"])
+def test_serve_forever_does_not_hold_up_a_loop(handler: str) -> None:
+    async def index(request: Request) -> str:
+        return ""
+
+    async def main() -> None:
+        server = Server(0)
+        if handler == "async":
+            server.route("/")(index)
+        with pytest.raises(WrongStateError, match="await `serve` instead"):
+            server.serve_forever()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["request", "function", "object", "async"])
+def test_a_handler_cannot_wait_for_the_end(kind: str, serve: Serve, client: Client) -> None:
+    server = Server(0)
+    told: SimpleQueue[str] = SimpleQueue()
+
+    def wait(*_: object) -> str:
+        try:
+            server.wait()
+        except WrongThreadError as error:
+            told.put(str(error))
+        return ""
+
+    async def wait_async(ws: AsyncWebSocket) -> None:
+        wait()
+
+    server.route("/")(wait)
+    handlers: dict[str, Any] = {
+        "function": wait,
+        "object": type("Handler", (), {"on_message": wait}),
+        "async": wait_async,
+    }
+    if kind in handlers:
+        server.websocket("/")(handlers[kind])
+    serve(server)
+    if kind == "request":
+        get(server.ports[0])
+    else:
+        c = client(server, "/")
+        with suppress(ClientClosed):  # a function has returned by now
+            c.send("x")
+        opened = client(server, "/")
+        if kind == "object":
+            opened.send("x")
+    assert "have another thread do so" in told.get(timeout=REPLY)
+
+
+def test_a_server_stays_in_its_process() -> None:
+    with pytest.raises(TypeError, match="make it where it serves"):
+        pickle.dumps(Server(0))
 
 
 @pytest.mark.parametrize("start", ["threads", "loop"])
@@ -141,6 +277,9 @@ def test_options_are_checked() -> None:
         {"grace": "10"},
         {"compression": "no"},
         {"origins": [5]},
+        {"origins": 5},
+        {"certificate": b"server.pem"},
+        {"document_root": 5},
         {"options": ["num_threads"]},
         {"options": {"num_threads": None}},
     ],
@@ -152,9 +291,22 @@ def test_an_argument_of_another_type_is_named(given: dict[str, Any]) -> None:
 
 
 def test_what_cannot_be_listened_at_says_what_to_give() -> None:
-    for host in ("nowhere.invalid", "192.0.2.1", ""):
+    for host in ("nowhere.invalid", "192.0.2.1"):
         with pytest.raises(InvalidArgumentError, match="give PORT or ADDRESS:PORT"):
             Server(0, host).start()
+    for host in ("", "*", "localhost:8080", "[::1]", "http://localhost", "a,b", "x/run/socket"):
+        with pytest.raises(InvalidArgumentError, match=r"^host: .* is no address; give one"):
+            Server(0, host)
+
+
+def test_a_document_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    for given in ({"document_root": tmp_path / "no"}, {"options": {"document_root": "no"}}):
+        with pytest.raises(MissingFileError, match=r"document_root: there is no folder /.*/no; "):
+            Server(0, **given).start()
+    server = Server(0, document_root=tmp_path / "later")
+    (tmp_path / "later").mkdir()
+    with server:
+        assert server.ports
 
 
 def test_a_certificate_that_is_none_says_what_to_give(tmp_path: Path) -> None:
@@ -654,7 +806,7 @@ def program(body: str, port: int = 0) -> list[str]:
     ],
     ids=["threads", "asyncio", "threads with async handlers"],
 )
-def test_signals_stop_it_gracefully(number: signal.Signals, body: str, client: Client) -> None:
+def test_signals_stop_it_gracefully(number: signal.Signals, body: str) -> None:
     port = free_port()
     process = subprocess.Popen(
         program(body, port), stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
@@ -662,15 +814,12 @@ def test_signals_stop_it_gracefully(number: signal.Signals, body: str, client: C
     assert process.stdout is not None
     with process:
         assert process.stdout.readline() == f"serving at http://127.0.0.1:{port}\n"
-        server = Server()  # for its address alone
-        server._place, server._ports = ("127.0.0.1", port), [port]
-        server._engine = object()  # type: ignore[assignment]
-        c = client(server, "/")
-        c.send("x")
-        assert c.recv(REPLY) == "x"
-        process.send_signal(number)
-        with pytest.raises(ClientClosed) as raised:
-            c.recv(REPLY)
+        with connect(f"ws://127.0.0.1:{port}/", open_timeout=REPLY, close_timeout=REPLY) as c:
+            c.send("x")
+            assert c.recv(REPLY) == "x"
+            process.send_signal(number)
+            with pytest.raises(ClientClosed) as raised:
+                c.recv(REPLY)
         assert raised.value.rcvd is not None
         assert raised.value.rcvd.code == 1001
         output, _ = process.communicate(timeout=STOP)
@@ -688,13 +837,16 @@ def test_an_interpreter_that_ends_leaves_a_running_server_cleanly(asynchronous: 
     assert done.stdout.startswith("x\n")
 
 
-def test_a_forked_child_fails_clearly() -> None:
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_forked_child_fails_clearly(asynchronous: bool) -> None:
+    late = "@server.route('/a')\nasync def a(request): return ''\n" if asynchronous else ""
     body = """
     import os
     server.start()
     child = os.fork()
     if child == 0:
-        for use in (server.stop, lambda: server.stats, Server(0).start):
+        uses = server.stop, lambda: server.stats, lambda: server.url, server.start, Server(0).start
+        for use in uses:
             try:
                 use()
                 print("no error", flush=True)
@@ -704,10 +856,10 @@ def test_a_forked_child_fails_clearly() -> None:
     os.waitpid(child, 0)
     server.stop()
     """
-    command = program(body)
+    command = program(late + textwrap.dedent(body))
     command.insert(1, "-Wignore:This process:DeprecationWarning")  # of 3.12, about any such fork
     done = subprocess.run(command, capture_output=True, text=True, timeout=STOP)
-    assert done.stdout.splitlines() == ["HttpError True"] * 3
+    assert done.stdout.splitlines() == ["HttpError True"] * 5
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -6,12 +6,13 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection
 
 import alusus_http
-from alusus_http import NativeHandlers, Server, WebSocket, alusus
+from alusus_http import NativeCallback, NativeHandlers, Server, WebSocket, alusus
 from alusus_http.errors import InvalidArgumentError
 from alusus_http.testing import Serve
 from tests.support import REPLY
@@ -86,6 +87,19 @@ def test_what_is_no_function_of_the_library_is_refused(
         NativeHandlers.load(library, data=name)
 
 
+def test_what_compiled_handlers_do_not_heed_is_refused(library: Path) -> None:
+    native = NativeHandlers.load(library, data="onData")
+    ignored: list[dict[str, Any]] = [
+        {"authorize": lambda request: None},
+        {"groups": ["chat"]},
+        {"max_message_size": 9},
+        {"origins": ["https://example.org"]},
+    ]
+    for given in ignored:
+        with pytest.raises(InvalidArgumentError, match="native: compiled handlers decide"):
+            Server(0).websocket("/", native=native, **given)
+
+
 def test_handlers_without_a_function_are_refused(library: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="name at least one"):
         NativeHandlers.load(library)
@@ -120,6 +134,16 @@ def test_a_library_is_built_of_an_alusus_program(
     assert (tmp_path / "libchat.so").exists()
     with pytest.raises(alusus.BuildError, match="ERROR SPP1: something"):
         alusus.build(program, module="Broken")
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such program: '/no/such\.alusus'"):
+        alusus.build("/no/such.alusus")
+
+
+def test_an_address_is_a_number() -> None:
+    with pytest.raises(TypeError, match="address: expected an int, got 'onData'"):
+        NativeCallback("onData")  # type: ignore[arg-type]
 
 
 def test_a_build_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tests.support import free_port, get, running
 
 TYPED = """
 import asyncio
-from alusus_http import AsyncWebSocket, Reject, Request, Response, Server, WebSocket
+from alusus_http import AsyncWebSocket, Reject, Request, Response, Server, WebSocket, http
 
 server = Server(8080, document_root="site", origins=["https://example.org"])
 
@@ -48,6 +48,13 @@ def page(request: Request) -> Response:
 @server.route("/text")
 async def text(request: Request) -> str:
     return request.query["name"]
+
+
+def below(connection: http.Connection) -> int:
+    name = http.read(connection, 100).decode() + http.decode_url("%41", 0)
+    header: str | None = http.get_header(connection, "Accept")
+    variable: str | None = http.get_variable("a=1", "a")
+    return http.send_redirect(connection, "/" + http.encode_url(name), 303)
 
 
 asyncio.run(server.serve())

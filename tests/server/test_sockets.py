@@ -27,10 +27,16 @@ from alusus_http import (
     Request,
     Server,
     WebSocket,
+    http,
 )
-from alusus_http.errors import InvalidArgumentError, QueueFullError, WrongStateError
+from alusus_http.errors import (
+    InvalidArgumentError,
+    QueueFullError,
+    WrongStateError,
+    WrongThreadError,
+)
 from alusus_http.testing import Serve
-from tests.conformance.peer import TEXT, Peer, frame
+from tests.conformance.peer import TEXT, Peer, close_frame, frame
 from tests.python.serving import until
 from tests.support import REPLY
 
@@ -208,6 +214,32 @@ def test_a_clean_close_ends_the_loop_and_receive_raises_ok(run: Serve, client: C
     assert [seen.get(timeout=REPLY) for _ in range(5)] == [1000, 1000, 1000, 1000, "done"]
 
 
+@pytest.mark.parametrize("kind", ["function", "async function"])
+def test_a_close_without_a_code_is_clean(kind: str, run: Serve) -> None:
+    """As the close() of a browser's WebSocket sends it."""
+    server = Server(0)
+    codes: Queue[int] = Queue()
+
+    def handler(ws: WebSocket) -> None:
+        for _ in ws:
+            pass
+        with pytest.raises(ConnectionClosedOK) as raised:
+            ws.receive(0)
+        codes.put(raised.value.code)
+
+    async def async_handler(ws: AsyncWebSocket) -> None:
+        async for _ in ws:
+            pass
+        with pytest.raises(ConnectionClosedOK) as raised:
+            await ws.receive()
+        codes.put(raised.value.code)
+
+    server.websocket("/")(handler if kind == "function" else async_handler)
+    with Peer.open(run(server).ports[0], "/") as peer:
+        peer.send(close_frame(None))
+        assert codes.get(timeout=REPLY) == 1005
+
+
 def test_a_lost_connection_is_1006(run: Serve, client: Client) -> None:
     ends: Queue[ConnectionClosed] = Queue()
     server = Server(0)
@@ -228,15 +260,37 @@ def test_a_lost_connection_is_1006(run: Serve, client: Client) -> None:
 
 def test_the_server_closes_with_a_code_and_reason(run: Serve, client: Client) -> None:
     server = Server(0)
+    told: Queue[tuple[int, str]] = Queue()
 
     @server.websocket("/")
     class Handler:
         def on_message(self, ws: WebSocket, message: str | bytes) -> None:
             ws.close(4000, str(message))
 
+        def on_close(self, ws: WebSocket, code: int, reason: str) -> None:
+            told.put((code, reason))
+
     c = client(run(server), "/")
     c.send("enough")
     assert closed(c) == Close(4000, "enough")
+    assert told.get(timeout=REPLY) == (4000, "enough")
+
+
+def test_the_reason_of_a_close_is_kept_when_the_client_does_not_repeat_it(run: Serve) -> None:
+    server = Server(0)
+    told: Queue[tuple[int, str]] = Queue()
+
+    @server.websocket("/")
+    async def handler(ws: AsyncWebSocket) -> None:
+        await ws.close(4000, "enough")
+        with pytest.raises(ConnectionClosedWithError) as raised:
+            await ws.receive()
+        told.put((raised.value.code, raised.value.reason))
+
+    with Peer.open(run(server).ports[0], "/") as peer:
+        assert peer.frame().code == 4000
+        peer.send(close_frame(4000))
+        assert told.get(timeout=REPLY) == (4000, "enough")
 
 
 def test_an_invalid_code_is_an_error_for_the_caller(run: Serve, client: Client) -> None:
@@ -265,6 +319,7 @@ def test_an_invalid_code_is_an_error_for_the_caller(run: Serve, client: Client) 
         (lambda ws, server: ws.close(1000, 5), "reason: expected a str, got int"),
         (lambda ws, server: ws.receive("5"), "timeout: expected a number of seconds, got '5'"),
         (lambda ws, server: ws.receive(-5), "timeout: -5 is no number of seconds from 0 on"),
+        (lambda ws, server: ws.receive(-1), "timeout: -1 is no number of seconds from 0 on"),
         (lambda ws, server: ws.join(5), "group: expected a str, got int"),
         (lambda ws, server: ws.leave(5), "group: expected a str, got int"),
         (lambda ws, server: server.broadcast(5, "x"), "group: expected a str, got int"),
@@ -371,6 +426,104 @@ def test_a_function_that_blocks_holds_up_nobody(serve: Serve, client: Client) ->
     finally:
         go.set()
     assert waiting.recv(REPLY) == "wait"
+
+
+def test_what_a_function_sends_arrives_while_it_blocks(serve: Serve, client: Client) -> None:
+    server = Server(0)
+    go = threading.Event()
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        for message in ws:
+            if message == "by another thread":
+                threading.Thread(target=ws.send, args=(message,)).start()
+            else:
+                ws.send(message)
+            if message != "x":
+                go.wait()
+
+    serve(server)
+    clients = [client(server, "/") for _ in range(6)]
+    try:
+        for _ in range(20):  # all have been quick so far
+            for c in clients:
+                c.send("x")
+            for c in clients:
+                assert c.recv(REPLY) == "x"
+        messages = ["last words", "x", "by another thread"] * 2
+        for c, message in zip(clients, messages, strict=True):
+            c.send(message)
+        for c, message in zip(clients, messages, strict=True):
+            assert c.recv(REPLY) == message
+    finally:
+        go.set()
+
+
+def test_messages_of_every_length_come_with_pings_between(serve: Serve, client: Client) -> None:
+    # What the library copies and what it keeps, taken at once, and what is no message between.
+    server = Server(0)
+    go = threading.Event()
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        go.wait(REPLY)
+        for message in ws:
+            ws.send(message)
+
+    c = client(serve(server), "/", compression=None)
+    sent: list[str | bytes] = []
+    for size in (0, 1, 4095, 4096, 4097, 9000):
+        sent += ["ل" * size, b"b" * size]
+        c.send(sent[-2])
+        c.ping()
+        c.send(sent[-1])
+    until(lambda: server.stats.messages_received == len(sent))
+    go.set()
+    assert [c.recv(REPLY) for _ in sent] == sent
+
+
+def test_what_is_unread_when_a_function_is_given_up_is_dropped(client: Client) -> None:
+    server = Server(0, grace=0.1)
+    stopped = threading.Event()
+    received: Queue[object] = Queue()
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        received.put(ws.receive())
+        stopped.wait(REPLY)
+        try:
+            while True:
+                received.put(ws.receive())
+        except ConnectionClosed as over:
+            received.put(over)
+
+    server.start()
+    c = client(server, "/", compression=None)
+    for _ in range(3):
+        c.send(b"long" * 5000)
+    assert received.get(timeout=REPLY) == b"long" * 5000
+    server.stop()
+    stopped.set()
+    while (last := received.get(timeout=REPLY)) == b"long" * 5000:
+        pass
+    assert isinstance(last, ConnectionClosed)
+
+
+def test_a_function_cannot_stop_its_server_by_the_library(serve: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        for _ in ws:
+            try:
+                http.stop_server(http.get_context(ws._connection))
+            except WrongThreadError as error:
+                ws.send(str(error))
+
+    c = client(serve(server), "/")
+    for _ in range(2):  # it goes on
+        c.send("stop")
+        assert "stop on another thread" in c.recv(REPLY)
 
 
 def test_a_function_answers_what_came_before_a_close(serve: Serve, client: Client) -> None:
@@ -646,6 +799,40 @@ def test_send_waits_for_a_slow_client(run: Serve, client: Client) -> None:
         assert 0 < most[kind] <= (1 << 20) + 64
 
 
+def test_tasks_that_wait_to_send_take_turns(serve: Serve) -> None:
+    """Small messages, which would always find room first, do not overtake a large one."""
+    server = Server(0, max_queue_size=1 << 16)
+    small, large, tasks = b"s" * 1000, b"L" * 60_000, 5
+    sent = 0
+    ahead: Queue[int] = Queue()
+
+    @server.websocket("/")
+    async def handler(ws: AsyncWebSocket) -> None:
+        async def send_small() -> None:
+            nonlocal sent
+            while True:
+                await ws.send(small)
+                sent += 1
+
+        senders = [asyncio.create_task(send_small()) for _ in range(tasks)]
+        await asyncio.sleep(0.1)  # which comes back when all of them wait
+        ahead.put(sent)
+        cancelled = asyncio.create_task(ws.send(large))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await ws.send(large)
+        for sender in senders:
+            sender.cancel()
+
+    with Peer.open(serve(server).ports[0], "/") as peer:
+        most = ahead.get(timeout=REPLY) + tasks
+        received = 0
+        while (payload := peer.frame().payload) == small:
+            received += 1
+        assert payload == large
+        assert received <= most
+
+
 def test_an_object_s_send_never_waits(run: Serve, client: Client) -> None:
     server = Server(
         0, max_queue_size=1 << 16, close_timeout=0.1, options={"websocket_queue_policy": "drop"}
@@ -786,12 +973,16 @@ def test_what_is_no_handler_is_refused() -> None:
         server.websocket(echo)  # type: ignore[call-overload]
     wrong_arguments: list[tuple[type[Exception], dict[str, Any]]] = [
         (InvalidArgumentError, {"subprotocols": "chat.v1"}),
+        (InvalidArgumentError, {"subprotocols": ["chat v1"]}),
+        (InvalidArgumentError, {"subprotocols": [""]}),
         (InvalidArgumentError, {"groups": "chat"}),
         (InvalidArgumentError, {"origins": "https://example.org"}),
         (InvalidArgumentError, {"origins": ["example.org"]}),
         (InvalidArgumentError, {"max_message_size": 0}),
         (TypeError, {"max_message_size": "4k"}),
         (TypeError, {"authorize": "huda"}),
+        (TypeError, {"authorize": lambda: None}),
+        (TypeError, {"authorize": yields}),
         (TypeError, {"native": "libecho.so"}),
     ]
     for error, given in wrong_arguments:

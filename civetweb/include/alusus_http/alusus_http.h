@@ -271,7 +271,8 @@ typedef struct ah_header {
  * by field. All of it belongs to the library: read it, do not change it, and copy what has to
  * outlive the request.
  *
- * - request_method: the method as sent, such as `GET` or `POST`.
+ * - request_method: the method as sent, such as `GET` or `POST`. It is any token, and case matters
+ *   (RFC 9110 section 9.1).
  * - request_uri: the target of the request line, without the query string: a path, or a whole URI
  *   when the client sent one. Percent-escapes are resolved as in `local_uri_raw`, so that `%2F` is
  *   a slash like any other.
@@ -1230,10 +1231,11 @@ AH_API int32_t ah_send_authentication_request(ah_connection *connection, const c
  * - Errors: `AH_ERROR_ADDRESS_IN_USE` when another program listens on the port;
  *   `AH_ERROR_ACCESS_DENIED` when this user may not listen there (ports below 1024) or read a file;
  *   `AH_ERROR_UNKNOWN_OPTION` for a name that CivetWeb does not know; `AH_ERROR_FILE_NOT_FOUND` for
- *   a certificate file that is not there; `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count,
- *   a name without a value, a value of the wrong kind, or a TLS port without a certificate from an
- *   option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for anything else, with the
- *   system's words.
+ *   a file of certificates or passwords, or the folder of a log, that is not there;
+ *   `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count, a name without a value, a value of
+ *   the wrong kind or outside of its range, a `document_root` that is no folder, or a TLS port
+ *   without a certificate from an option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for
+ *   anything else, with the system's words.
  *
  * In Alusus: `func startServer(callbacks: ptr[Callbacks], userData: ptr[Void], options:
  * ptr[CharsPtr]): ptr[Context]`
@@ -1257,10 +1259,11 @@ AH_API ah_context *ah_start_server(const ah_callbacks *callbacks, void *user_dat
  * - Errors: `AH_ERROR_ADDRESS_IN_USE` when another program listens on the port;
  *   `AH_ERROR_ACCESS_DENIED` when this user may not listen there (ports below 1024) or read a file;
  *   `AH_ERROR_UNKNOWN_OPTION` for a name that CivetWeb does not know; `AH_ERROR_FILE_NOT_FOUND` for
- *   a certificate file that is not there; `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count,
- *   a name without a value, a value of the wrong kind, or a TLS port without a certificate from an
- *   option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for anything else, with the
- *   system's words.
+ *   a file of certificates or passwords, or the folder of a log, that is not there;
+ *   `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count, a name without a value, a value of
+ *   the wrong kind or outside of its range, a `document_root` that is no folder, or a TLS port
+ *   without a certificate from an option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for
+ *   anything else, with the system's words.
  *
  * In Alusus: `func startServer(callback: RequestCallback, userData: ptr[Void], optsCount: Int,
  * opts: ...CharsPtr): ptr[Context]`
@@ -1282,10 +1285,11 @@ AH_API ah_context *ah_start_server_with_arguments(ah_request_callback callback, 
  * - Errors: `AH_ERROR_ADDRESS_IN_USE` when another program listens on the port;
  *   `AH_ERROR_ACCESS_DENIED` when this user may not listen there (ports below 1024) or read a file;
  *   `AH_ERROR_UNKNOWN_OPTION` for a name that CivetWeb does not know; `AH_ERROR_FILE_NOT_FOUND` for
- *   a certificate file that is not there; `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count,
- *   a name without a value, a value of the wrong kind, or a TLS port without a certificate from an
- *   option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for anything else, with the
- *   system's words.
+ *   a file of certificates or passwords, or the folder of a log, that is not there;
+ *   `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count, a name without a value, a value of
+ *   the wrong kind or outside of its range, a `document_root` that is no folder, or a TLS port
+ *   without a certificate from an option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for
+ *   anything else, with the system's words.
  *
  * In Alusus: `func startServer(callback: RequestCallback, optsCount: Int, opts: ...CharsPtr):
  * ptr[Context]`
@@ -1308,10 +1312,11 @@ AH_API ah_context *ah_start_server_with_arguments_no_data(ah_request_callback ca
  * - Errors: `AH_ERROR_ADDRESS_IN_USE` when another program listens on the port;
  *   `AH_ERROR_ACCESS_DENIED` when this user may not listen there (ports below 1024) or read a file;
  *   `AH_ERROR_UNKNOWN_OPTION` for a name that CivetWeb does not know; `AH_ERROR_FILE_NOT_FOUND` for
- *   a certificate file that is not there; `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count,
- *   a name without a value, a value of the wrong kind, or a TLS port without a certificate from an
- *   option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for anything else, with the
- *   system's words.
+ *   a file of certificates or passwords, or the folder of a log, that is not there;
+ *   `AH_ERROR_INVALID_ARGUMENT` for an odd or negative count, a name without a value, a value of
+ *   the wrong kind or outside of its range, a `document_root` that is no folder, or a TLS port
+ *   without a certificate from an option or callback; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` for
+ *   anything else, with the system's words.
  *
  * In Alusus: `func startServer(callback: RequestCallback, userData: ptr[Void], port: CharsPtr):
  * ptr[Context]`
@@ -1355,7 +1360,8 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
  * - context: the server to stop.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped before, or is being stopped;
  *   `AH_ERROR_NO_MEMORY` and `AH_ERROR_SYSTEM` when a callback calls it and no thread can be
- *   started that does the rest.
+ *   started that does the rest; `AH_ERROR_WRONG_THREAD` on a thread that serves one WebSocket of
+ *   the server alone (`ah_next_events_of`), for whose end it would wait: nothing is stopped.
  *
  * In Alusus: `func stopServer(context: ptr[Context]): Void`
  */
@@ -1495,9 +1501,9 @@ AH_API void *ah_get_user_data(ah_context *context);
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped; `AH_ERROR_UNKNOWN_OPTION`
  *   for a name that no option has; `AH_ERROR_INVALID_ARGUMENT` when the list is null, lacks a name
  *   or has one that another domain has, or has a value of the wrong kind or an option of the whole
- *   server; `AH_ERROR_FILE_NOT_FOUND` and `AH_ERROR_ACCESS_DENIED` for a certificate that cannot be
- *   read; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` when TLS refuses the certificate, with OpenSSL's
- *   words.
+ *   server; `AH_ERROR_FILE_NOT_FOUND` and `AH_ERROR_ACCESS_DENIED` for a certificate or another
+ *   file that cannot be used; `AH_ERROR_NO_MEMORY`; `AH_ERROR_SYSTEM` when TLS refuses the
+ *   certificate, with OpenSSL's words.
  *
  * In Alusus: `func startDomain(context: ptr[Context], options: ptr[CharsPtr]): Int`
  */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../errors.h"
+#include "../option_paths.h"
 #include "../options.h"
 #include "exchange.h"
 #include "runtime.h"
@@ -26,7 +27,7 @@ static bool take_options(struct client *client, struct options *options)
     long connect_timeout = 10000, request_timeout = 30000;
     const char *ca_file;
 
-    if (!options_check_pairs(options) || !options_check_readable(options, "ssl_ca_file") ||
+    if (!options_check_pairs(options) || !option_paths_check_readable(options, "ssl_ca_file") ||
         !limits_take(&client->server.web_sockets.limits, options) ||
         !options_take_number(options, "connect_timeout_ms", 1, DAY_MS, &connect_timeout) ||
         !options_take_number(options, "request_timeout_ms", 1, DAY_MS, &request_timeout) ||

@@ -5,29 +5,32 @@
 #ifndef AH_CORK_H
 #define AH_CORK_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct connection;
 
-/* So many WebSockets at once; what is written to others goes out immediately. */
-#define CORK_SIZE 256
+struct cork;
 
-struct cork {
-    pthread_mutex_t mutex; /* guards all below, which another thread may flush */
-    bool overdue;          /* nothing is put off any more */
-    size_t count;
-    void *handles[CORK_SIZE]; /* of connections whose sender is corked */
-};
+/* An empty one, with one user; NULL without memory. */
+struct cork *cork_new(void);
 
-/* The calling thread puts off what it writes from now on, into a cork that it owns. */
+/* One more user of a cork; and one less, who may be none. The last one has sent everything. */
+struct cork *cork_retain(struct cork *cork);
+void cork_release(struct cork *cork);
+
+/* The calling thread owns a cork from now on: it puts off what it writes. What others have put in stays. Without
+ * a cork it puts off nothing. */
 void cork_begin(struct cork *cork);
 
 /* The end of that: everything is sent. Nothing happens without a cork. */
 void cork_end(void);
 
-/* The cork's owner takes too long: send what there is, by another thread, and put off nothing more. */
+/* The end of that, but what is in the cork stays for its next owner. False: it has been there for so long that it
+ * is to be sent now. */
+bool cork_leave(void);
+
+/* Send what there is, by whatever thread, and have the owner put off nothing more. Nothing happens to null. */
 void cork_flush(struct cork *cork);
 
 /* A message of this size is about to be written; with the sender's mutex. If the calling thread has a

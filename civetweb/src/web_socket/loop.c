@@ -14,6 +14,12 @@
 
 #define BATCH 64
 
+/* So many errands are worth waking a thread for. */
+#define MANY_ERRANDS 8
+
+/* A polling thread that has put off so many within LOOP_PATIENCE_MS is not held up by any. */
+#define LIVELY_ERRANDS 32
+
 struct handles {
     void **items;
     size_t count, capacity;
@@ -46,6 +52,12 @@ struct loop {
     /* Handles to call `ready` for: those that came since the last wait, and those from before it. Two
      * lists, so that a handler which wakes itself again cannot keep the sockets from being looked at. */
     struct handles woken, due;
+
+    /* Of a polled loop: handles to call `errand` for. There are none when its own thread takes the lead; before that it
+     * looks after each LOOP_PATIENCE_MS, and when it is woken. `at_hand` is what it is at. */
+    struct handles errands, at_hand;
+    bool fills_in; /* the own thread leads */
+    bool gathers;  /* it does not, and there may be more errands: a polling thread is away with much to do */
 
     /* Of the threads that do not lead, one stands by and the others rest. There are as many threads as
      * were ever needed at once: one that takes the lead and leaves nobody to stand by starts another. */
@@ -104,6 +116,19 @@ static int patience(const struct loop *loop, int timeout)
     return left < 0 ? 0 : (int)left;
 }
 
+static void signal_descriptor(struct loop *loop)
+{
+    uint64_t one = 1;
+
+    (void)!write(loop->wakeup, &one, sizeof one);
+}
+
+/* Whether there is something for who leads next, with the mutex. */
+static bool has_work(const struct loop *loop)
+{
+    return loop->interrupted || loop->woken.count > 0 || loop->due.count > 0 || loop->batch_next < loop->batch_size;
+}
+
 /* Wait for events; false when this thread has lost the lead or the loop stops. */
 static bool wait_for_events(struct loop *loop, uint64_t turn, int timeout, bool polling)
 {
@@ -145,11 +170,14 @@ static bool wait_for_events(struct loop *loop, uint64_t turn, int timeout, bool 
     tick = loop->handlers.tick != NULL && clock_now() >= loop->next_tick;
     if (tick)
         loop->next_tick = clock_now() + LOOP_TICK_MS;
-    if (busy && loop->standby_sleeps)
+    /* A polling thread that does not wait has something to do, which may take it long. */
+    if ((busy || (polling && timeout == 0)) && loop->standby_sleeps)
         pthread_cond_signal(&loop->standby);
     leads = loop->turn == turn && !loop->stopping;
     if (!leads)
         pthread_cond_signal(&loop->handed);
+    if (!leads && loop->resting && has_work(loop))
+        signal_descriptor(loop); /* again: this thread has read it */
     pthread_mutex_unlock(&loop->mutex);
     if (tick && leads)
         loop->handlers.tick(loop->handlers.context);
@@ -183,6 +211,24 @@ static bool leader_waits(const struct loop *loop)
     return loop->waiting || loop->resting || loop->taking_over;
 }
 
+/* Do the errands, with the mutex, which is given away for that time. There are none on return. */
+static void run_errands(struct loop *loop)
+{
+    struct handles emptied;
+    size_t i;
+
+    while (loop->errands.count > 0) {
+        emptied = loop->at_hand;
+        loop->at_hand = loop->errands;
+        loop->errands = emptied;
+        pthread_mutex_unlock(&loop->mutex);
+        for (i = 0; i < loop->at_hand.count; i++)
+            loop->handlers.errand(loop->at_hand.items[i]);
+        pthread_mutex_lock(&loop->mutex);
+        loop->at_hand.count = 0;
+    }
+}
+
 /* Watch the leader until it is held up. Returns the turn that this thread has got, 0 at the end.
  * With the mutex, which is held again on return. */
 static uint64_t stand_by(struct loop *loop)
@@ -190,9 +236,10 @@ static uint64_t stand_by(struct loop *loop)
     uint64_t seen = loop->claims;
     bool was_waiting = false;
 
+    run_errands(loop);
     while (!loop->stopping) {
         struct timespec deadline = clock_after(LOOP_PATIENCE_MS);
-        bool waiting = leader_waits(loop);
+        bool waiting = leader_waits(loop), has_time = true, is_lively;
 
         /* A leader with nothing to do needs no watching, until it wakes us. One that gets events all
          * the time is watched by the clock, so that it need not wake us for each. */
@@ -201,11 +248,16 @@ static uint64_t stand_by(struct loop *loop)
             pthread_cond_wait(&loop->standby, &loop->mutex);
             loop->standby_sleeps = false;
         } else {
-            pthread_cond_timedwait(&loop->standby, &loop->mutex, &deadline);
+            has_time = pthread_cond_timedwait(&loop->standby, &loop->mutex, &deadline) != ETIMEDOUT;
         }
+        is_lively = loop->errands.count >= LIVELY_ERRANDS;
+        run_errands(loop);
         waiting = leader_waits(loop);
-        if (!waiting && loop->claims == seen && !loop->stopping)
+        if (!has_time && !is_lively && !waiting && loop->claims == seen && !loop->stopping) {
+            loop->fills_in = true;
+            loop->gathers = false;
             return ++loop->turn;
+        }
         was_waiting = waiting;
         seen = loop->claims;
     }
@@ -281,13 +333,6 @@ void loop_remove(struct loop *loop, int socket)
     epoll_ctl(loop->epoll, EPOLL_CTL_DEL, socket, NULL);
 }
 
-static void signal_descriptor(struct loop *loop)
-{
-    uint64_t one = 1;
-
-    (void)!write(loop->wakeup, &one, sizeof one);
-}
-
 static bool append(struct handles *handles, void *handle)
 {
     if (handles->count == handles->capacity) {
@@ -315,15 +360,57 @@ bool loop_wake(struct loop *loop, void *handle)
     return appended;
 }
 
+/* Errands */
+
+void loop_gather(struct loop *loop, int count)
+{
+    if (count < MANY_ERRANDS)
+        return;
+    pthread_mutex_lock(&loop->mutex);
+    loop->gathers = !loop->fills_in;
+    pthread_mutex_unlock(&loop->mutex);
+}
+
+bool loop_put_off(struct loop *loop, void *handle)
+{
+    bool gathered;
+
+    pthread_mutex_lock(&loop->mutex);
+    gathered = loop->gathers && append(&loop->errands, handle);
+    pthread_mutex_unlock(&loop->mutex);
+    return gathered;
+}
+
+/* The polling thread is back, with the mutex: have what it has put off done. A few errands are its own, for a switch
+ * of threads would take longer; it gets them in `few`. Returns how many. */
+static size_t end_gathering(struct loop *loop, void *few[MANY_ERRANDS])
+{
+    size_t count = loop->errands.count;
+
+    loop->gathers = false;
+    if (count >= MANY_ERRANDS) {
+        pthread_cond_signal(&loop->standby);
+        return 0;
+    }
+    if (count > 0)
+        memcpy(few, loop->errands.items, count * sizeof *few);
+    loop->errands.count = 0;
+    return count;
+}
+
 /* The turns of a polling thread */
 
 void loop_lead(struct loop *loop, int timeout_ms)
 {
+    void *few[MANY_ERRANDS];
+    size_t few_count, i;
     uint64_t turn;
     bool left;
 
     pthread_mutex_lock(&loop->mutex);
+    few_count = end_gathering(loop, few);
     turn = ++loop->turn;
+    loop->fills_in = false;
     loop->resting = false;
     loop->taking_over = true;
     while (loop->waiting) {
@@ -333,6 +420,8 @@ void loop_lead(struct loop *loop, int timeout_ms)
     loop->taking_over = false;
     left = loop->batch_next < loop->batch_size || loop->due.count > 0;
     pthread_mutex_unlock(&loop->mutex);
+    for (i = 0; i < few_count; i++)
+        loop->handlers.errand(few[i]);
     handle_all(loop, turn);
     if (wait_for_events(loop, turn, left ? 0 : timeout_ms, true))
         handle_all(loop, turn);
@@ -359,6 +448,7 @@ void loop_watch(struct loop *loop)
     pthread_mutex_lock(&loop->mutex);
     loop->turn++;
     loop->claims++;
+    loop->fills_in = false;
     loop->resting = false;
     if (loop->waiting) /* in fill_in, which ends */
         signal_descriptor(loop);
@@ -371,7 +461,15 @@ void loop_rest(struct loop *loop)
 {
     pthread_mutex_lock(&loop->mutex);
     loop->resting = true;
-    if (loop->interrupted || loop->woken.count > 0 || loop->batch_next < loop->batch_size)
+    loop->gathers = false;
+    /* The loop's own thread may have taken the lead a moment ago. It would take from the descriptor what the polling
+     * thread waits for. */
+    if (loop->fills_in)
+        loop->turn++;
+    loop->fills_in = false;
+    if (loop->errands.count > 0) /* of a thread that has not come back */
+        pthread_cond_signal(&loop->standby);
+    if (loop->waiting || has_work(loop))
         signal_descriptor(loop);
     pthread_mutex_unlock(&loop->mutex);
 }
@@ -403,6 +501,8 @@ static void loop_free(struct loop *loop)
     pthread_mutex_destroy(&loop->mutex);
     free(loop->woken.items);
     free(loop->due.items);
+    free(loop->errands.items);
+    free(loop->at_hand.items);
     free(loop);
 }
 

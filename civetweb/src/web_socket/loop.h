@@ -9,7 +9,8 @@
  *   thread, for the others at most LOOP_PATIENCE_MS.
  * - The lead is for a thread of the program, a polling thread, which comes for one turn after the
  *   other. Between two turns it is away, and only when it is so for too long does the loop's own
- *   thread fill in for it. Handlers do not block.
+ *   thread fill in for it. Handlers do not block. When there is much to do, the own thread also does
+ *   errands that the polling one need not do itself (loop_put_off).
  */
 #ifndef AH_LOOP_H
 #define AH_LOOP_H
@@ -37,6 +38,8 @@ struct loop_handlers {
     /* The polling thread has been away for LOOP_PATIENCE_MS. True: say so again when it is away for as
      * long again. Null for a loop that is not polled. */
     bool (*away)(void *context);
+    /* What was put off for `handle` is to be done; on any thread. Null for a loop that is not polled. */
+    void (*errand)(void *handle);
     void *context;
 };
 
@@ -62,6 +65,14 @@ bool loop_wake(struct loop *loop, void *handle);
 /* For a polled loop, by one thread at a time: take the lead, wait up to `timeout_ms` (below zero: for
  * ever) for events, and handle them. From the return on the thread is away. */
 void loop_lead(struct loop *loop, int timeout_ms);
+
+/* The polling thread goes away with `count` events to handle. If these are many, errands may be put off until it
+ * is back: the loop's own thread does them then, while the polling one goes on. */
+void loop_gather(struct loop *loop, int count);
+
+/* Have `errand` called for a handle soon, within LOOP_PATIENCE_MS. False: nothing is put off now, or memory is
+ * short. */
+bool loop_put_off(struct loop *loop, void *handle);
 
 /* End the wait of loop_lead(), or the next one before it begins. */
 void loop_interrupt(struct loop *loop);

@@ -6,7 +6,7 @@
 #include "../civetweb_internal.h"
 #include "../connection.h"
 #include "../errors.h"
-#include "../events.h"
+#include "../events/events.h"
 #include "../http/fields.h"
 #include "../server.h"
 #include "handshake.h"

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../events.h"
+#include "../events/events.h"
 #include "groups.h"
 #include "receiver.h"
 #include "routes.h"

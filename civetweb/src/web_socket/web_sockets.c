@@ -4,7 +4,7 @@
 
 #include "../clock.h"
 #include "../connection.h"
-#include "../events.h"
+#include "../events/events.h"
 #include "../server.h"
 #include "frame.h"
 #include "loop.h"

@@ -227,7 +227,8 @@ class _Page:
     def _result(self, functions: list[Function], text: str, anchor: str) -> str:
         words = self._words
         parts = [self._prose.text(text, anchor)]
-        if any(f.result_nullable for f in functions):
+        # Of a text that is written to a buffer, the length says that there is none.
+        if any(f.result_nullable and f.returns.kind is not Kind.INTEGER for f in functions):
             parts.append(words.may_be_null)
         for lifetime in dict.fromkeys(f.result_lifetime for f in functions if f.result_lifetime):
             parts.append(f"{words.lifetime}: {words.lifetimes[lifetime]}.")

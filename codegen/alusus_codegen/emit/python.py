@@ -68,7 +68,8 @@ _PAIRS = "A mapping of names to values, or names and values by turns; None for n
 _DATA = "A str is sent as UTF-8."
 _FORMAT = "The `%` operator of str puts them in; `%%` stands for a percent sign."
 _RECEIVED = "the bytes. Their length:"
-_TEXT = "the text; None when there is none."
+_TEXT = "the text."
+_TEXT_OR_NONE = "the text; None when there is none."
 
 
 def emit(api: Api) -> dict[str, str]:
@@ -602,6 +603,8 @@ def _returned(signature: Signature, arguments: list[str], indent: int = 1) -> li
     match function.returns.kind:
         case Kind.INTEGER if output:
             result = f"_marshal.copied({output[0]}, _marshal.checked(result))"
+        case Kind.INTEGER if text and function.result_nullable:
+            result = f"_marshal.checked_optional_buffer({text[0]}, result)"
         case Kind.INTEGER if text:
             result = f"_marshal.checked_buffer({text[0]}, result)"
         case Kind.INTEGER:
@@ -679,7 +682,7 @@ def _result_text(signature: Signature, text: Documentation) -> str:
     if output is not None:
         return text.members[output.name.alusus].replace("; as many as `capacity` allows", "")
     if any(p.role is Role.TEXT for p in function.parameters):
-        return _TEXT
+        return _TEXT_OR_NONE if function.result_nullable else _TEXT
     failed = {"-1": "-1 ", "NULL": "null "}.get(function.failure, "")
     clauses = [
         clause

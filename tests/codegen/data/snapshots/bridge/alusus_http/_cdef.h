@@ -87,11 +87,11 @@ typedef struct ah_event {
         } closed;
         struct {
             ah_connection *connection;
-            uint64_t exchange;
             int32_t what;
             int32_t flags;
             const char *data;
             size_t data_len;
+            uint64_t exchange;
             size_t head_size;
         } exchange;
     } arguments;
@@ -103,6 +103,7 @@ void *ah_event_receiver(ah_event_queue *queue, uint64_t receiver);
 int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_event *events, int32_t capacity,
                        void *memory, size_t memory_size);
 int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
+int32_t ah_ask_for_help(ah_event_queue *queue);
 int32_t ah_claim_web_socket(ah_connection *connection);
 int32_t ah_next_events_of(ah_connection *connection, uint64_t answered, int32_t timeout_ms, ah_event *events,
                           int32_t capacity, void *memory, size_t memory_size);
@@ -124,6 +125,8 @@ typedef enum ah_exchange_flags {
     AH_EXCHANGE_KEEPS_ALIVE,
     AH_EXCHANGE_MORE_BODY,
     AH_EXCHANGE_EXPECTS_CONTINUE,
+    AH_EXCHANGE_HEAD,
+    AH_EXCHANGE_HTTP_1_0,
     ...
 } ah_exchange_flags;
 

@@ -275,7 +275,7 @@ def decode_name(data: str | bytes | None, name: str) -> str | None:
     data = _marshal.optional_contents(data, "data")
     out = _marshal.text_buffer(data, name)
     result = lib.ah_decode_name(data, len(data), _marshal.encode(name, "name"), out, len(out))
-    return _marshal.checked_buffer(out, result)
+    return _marshal.checked_optional_buffer(out, result)
 
 
 def find_header(connection: Connection) -> Header | None:

@@ -59,12 +59,12 @@ typedef struct ah_event {
         } closed;
         struct {
             ah_connection *connection;
-            uint64_t exchange; /* which of the connection's: they are counted */
-            int32_t what;      /* an ah_exchange_event */
-            int32_t flags;     /* ah_exchange_flags */
+            int32_t what;  /* an ah_exchange_event */
+            int32_t flags; /* ah_exchange_flags */
             const char *data;
             size_t data_len;
-            size_t head_size; /* of a request: how much of `data` is its head; the rest is its body */
+            uint64_t exchange; /* which of the connection's: they are counted */
+            size_t head_size;  /* of a request: how much of `data` is its head; the rest is its body */
         } exchange;
     } arguments;
 } ah_event;
@@ -80,14 +80,15 @@ AH_API ah_event_queue *ah_open_event_queue(void);
  */
 AH_API void *ah_event_receiver(ah_event_queue *queue, uint64_t receiver);
 
-/* The data of messages up to this many bytes is copied for ah_next_events(). */
+/* The data of messages and exchanges up to this many bytes is copied for ah_next_events(). */
 #define AH_EVENT_COPIED 4096
 
 /*
  * Wait up to `timeout_ms` milliseconds (below zero: for ever) for events, and take them: at most
- * `capacity` of them into `events`. The data of messages of up to AH_EVENT_COPIED bytes is put into
- * `memory`, of `memory_size` bytes (AH_EVENT_COPIED at the least), one behind the other, and lives as
- * long as the caller leaves it there; longer data stays in the library until the event is answered.
+ * `capacity` of them into `events`. The data of messages and exchanges of up to AH_EVENT_COPIED bytes is
+ * put into `memory`, of `memory_size` bytes (AH_EVENT_COPIED at the least), one behind the other, and
+ * lives as long as the caller leaves it there; longer data stays in the library until the event is
+ * answered.
  *
  * Returns the number of events, or -1 when the queue is closed or there is no room for any. 0 says
  * that none came in time; or, to one of several threads that poll a queue, that another one has been
@@ -110,6 +111,13 @@ AH_API int32_t ah_next_events(ah_event_queue *queue, int32_t timeout_ms, ah_even
 AH_API int32_t ah_answer_events(ah_event_queue *queue, uint64_t first, uint64_t last, int32_t result);
 
 /*
+ * Have a thread that waits in ah_next_events() return from it with 0, to share the events of others.
+ * Returns 1, or 0 when no thread waits there but the one that looks after the sockets; -1 when the
+ * queue is closed.
+ */
+AH_API int32_t ah_ask_for_help(ah_event_queue *queue);
+
+/*
  * Keep the events of a WebSocket that come from now on, the last one among them, for
  * ah_next_events_of(); ah_next_events() gives out none of them. To be called in its ready event.
  * Returns 0, or -1 when it has ended.
@@ -123,8 +131,8 @@ AH_API int32_t ah_claim_web_socket(ah_connection *connection);
  * Returns the number of events; 0 when none came in time; -1 when the WebSocket has ended, is not
  * claimed, or the queue is closed. From the return until its next call of this function, or of
  * ah_release_web_socket(), the reader may wait where it likes, for room in a client's queue, too; what
- * it writes to WebSockets may be put off for some milliseconds. It must not stop the server, which
- * would wait for it to take the last event.
+ * it writes to WebSockets may be put off for some milliseconds. ah_stop_server() fails there, for it
+ * would wait for the reader to take the last event.
  */
 AH_API int32_t ah_next_events_of(ah_connection *connection, uint64_t answered, int32_t timeout_ms,
                                  ah_event *events, int32_t capacity, void *memory, size_t memory_size);
@@ -161,9 +169,10 @@ AH_API void ah_close_event_queue(ah_event_queue *queue);
  * has to follow.
  */
 typedef enum ah_exchange_event {
-    /* A request. The head is a row of texts, each with a NUL behind it: the method, the path as sent (with the
-     * option decode_url=no), the query, the version such as "1.1", the client's address and port, the
-     * server's address and port, and then the name, in lower case, and the value of each header. */
+    /* A request. The head is a row of texts with a NUL between any two: the method; the path as sent (with the
+     * option decode_url=no); the query; the peer; and then the name, in lower case, and the value of each header. The
+     * peer, which hardly ever changes during a connection, is the version such as "1.1", the client's address and
+     * port, and the server's, with a space between any two; a unix socket's addresses are empty. */
     AH_EXCHANGE_REQUEST = 1,
     AH_EXCHANGE_BODY = 2,    /* a part of the body, as ah_exchange_read() has asked for */
     AH_EXCHANGE_WRITTEN = 3, /* all that ah_exchange_write() had left over is written */
@@ -173,7 +182,9 @@ typedef enum ah_exchange_event {
 typedef enum ah_exchange_flags {
     AH_EXCHANGE_KEEPS_ALIVE = 1,      /* the connection stays when the answer is complete */
     AH_EXCHANGE_MORE_BODY = 2,        /* there is more to read */
-    AH_EXCHANGE_EXPECTS_CONTINUE = 4  /* the client sends its body when it is read, and not before */
+    AH_EXCHANGE_EXPECTS_CONTINUE = 4, /* the client sends its body when it is read, and not before */
+    AH_EXCHANGE_HEAD = 8,             /* the method is HEAD: the answer has no body */
+    AH_EXCHANGE_HTTP_1_0 = 16         /* the version is 1.0: the client knows no chunks */
 } ah_exchange_flags;
 
 /* Post each request as an exchange: the callback for requests itself, whose receiver is that of ah_start_server(). It
@@ -186,6 +197,9 @@ AH_API int32_t ah_post_exchange(ah_connection *connection);
  * connection closes with this answer (-200). Returns how many bytes wait to be sent, after which
  * AH_EXCHANGE_WRITTEN follows unless the answer is complete; -1 when the client has gone or the
  * answer was complete before. Any thread may call it, never waits.
+ *
+ * The last part of an answer to one of many events that came together may leave some milliseconds later:
+ * it is sent by another thread, when this one comes back to ah_next_events() or has not done so for long.
  */
 AH_API int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, const char *data, size_t size,
                                  int32_t status);

@@ -25,12 +25,15 @@ struct mailbox {
     bool claimed;
     struct connection *previous, *next; /* the queue's claimed ones */
     struct poller *reader;              /* the thread that sleeps until there is mail; or null */
-    int64_t given_at;                   /* when the reader got what it handles; 0: nothing */
-    int quick;                          /* how often it came back soon, one time after the other */
+    int64_t quick_until;                /* the reader is quick if it comes back by then (µs); 0: nothing was taken */
+    int trust;                          /* that it does not block: grows when it was quick, see TRUST */
 };
 
 /* Whether the calling thread has taken events, and has not come back since. */
 bool event_is_taken(void);
+
+/* Whether the calling thread reads the events of a WebSocket of this server, which cannot end without it. */
+bool events_are_read_here(const struct server *server);
 
 /* The loop of the queue that user data made by ah_event_receiver leads to, retained for the caller;
  * null for any other user data. */
