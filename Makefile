@@ -25,9 +25,11 @@ test: system-test .venv/dev gen-check lint native sanitized threads
 
 gen: .venv/dev
 	$(bin)/alusus-codegen generate
+	$(bin)/python tools/python_reference.py
 
 gen-check: .venv/dev
 	$(bin)/alusus-codegen check
+	$(bin)/python tools/python_reference.py --check
 
 docs: gen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -15,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect as AsyncConnect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -185,15 +188,30 @@ def web_socket(server: Program, path: str) -> Iterator[ClientConnection]:
         yield client
 
 
-def trust_for_threads(certificate: Path) -> ssl.SSLContext:
-    """Trust a certificate, in a client that reads in one thread and writes in another.
+def secure_web_socket(address: str, certificate: Path, **options: Any) -> AsyncConnect:
+    """Connect by TLS, trusting that certificate alone, with a client of one thread.
 
-    Python lets both use OpenSSL at once, and what is written while a session ticket of TLS 1.3 is
-    read may never be sent. In TLS 1.2 nothing of the kind comes behind the handshake.
+    Those of `websockets.sync` read in one thread and write in another, which no connection of
+    OpenSSL is made for.
     """
     trust = ssl.create_default_context(cafile=str(certificate))
-    trust.maximum_version = ssl.TLSVersion.TLSv1_2
-    return trust
+    return AsyncConnect(
+        address, ssl=trust, open_timeout=REPLY, close_timeout=REPLY, proxy=None, **options
+    )
+
+
+def echo_by_tls(
+    address: str, certificate: Path, *messages: str | bytes, max_size: int | None = 1 << 20
+) -> None:
+    """Send each message to an echo, and get it back before the next one."""
+
+    async def run() -> None:
+        async with secure_web_socket(address, certificate, max_size=max_size) as client:
+            for message in messages:
+                await client.send(message)
+                assert await asyncio.wait_for(client.recv(), REPLY) == message
+
+    asyncio.run(run())
 
 
 def exchange(port: int, request: bytes) -> bytes:

@@ -13,7 +13,8 @@
 
 `Server` is where to begin; docs/python.md is the guide. `alusus_http.http` is the level below,
 function by function as Alusus has it. What goes wrong is raised: `alusus_http.errors` has the
-exceptions. What handlers raise goes to the logger "alusus_http".
+exceptions. What handlers raise goes to the logger "alusus_http". `__version__` is the
+version of the package.
 """
 
 from __future__ import annotations

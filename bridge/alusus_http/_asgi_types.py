@@ -10,6 +10,10 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An application of ASGI 3: an async function of a scope, of `receive` and of `send`.
+
+A scope and the events that are received and sent are dicts, as the specification of ASGI has them.
+"""
 
 
 def untyped(message: object) -> TypeError:

@@ -9,23 +9,16 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
-from . import http
+from . import _driver, http
 from ._answer import Answer, check_headers, make_head
 from ._asgi_types import Application, Message, Scope, untyped
 from ._pacing import Line, write_in_turn
 from ._polling import Later
+from ._rfc6455 import ABNORMAL, BINARY, GOING_AWAY, INTERNAL_ERROR, TEXT
 from .errors import ConnectionClosedError, InvalidHandleError, QueueFullError
-from .websocket import close
+from .websocket import AT_ONCE, MOST_UNREAD, close, how_it_ended
 
 _log = logging.getLogger("alusus_http.asgi")
-
-_TEXT, _BINARY, _CLOSE = 1, 2, 8
-_GOING_AWAY, _NO_CODE, _LOST, _FAILED = 1001, 1005, 1006, 1011
-
-_AT_ONCE = 0  # as a timeout of write_to_web_socket_within
-
-# How many messages wait for the application until its client does, too.
-_MUCH_UNREAD = 16
 
 _ACCEPT, _REFUSE = 0, 1
 
@@ -37,17 +30,19 @@ class WebSocket:
     """
 
     __slots__ = (
+        "_awake",
         "_changed",
-        "_close",
         "_closing",
         "_connection",
         "_decided",
         "_disconnect",
+        "_has_left",
         "_hastened",
         "_line",
         "_messages",
         "_opened",
         "_read",
+        "_receiving",
         "_refusal",
         "decision",
         "scope",
@@ -64,6 +59,8 @@ class WebSocket:
         # Few: an empty deque would be the largest thing of an idle WebSocket.
         self._messages: list[Message] = [{"type": "websocket.connect"}]
         self._changed = asyncio.Event()  # there is something to receive
+        self._receiving = False  # somebody waits for it
+        self._awake = False  # there are messages and nobody comes for them, and the library knows
         self._opened: asyncio.Future[None] = loop.create_future()
         self._read: Later | None = None  # given when few messages wait; until then, no more come
         self._line: Line = []  # of those who wait to send
@@ -71,7 +68,7 @@ class WebSocket:
         self._disconnect: Message | None = None  # what `receive` returns from now on
         self._closing = False  # the application has sent websocket.close
         self._hastened = False  # messages wait for nobody
-        self._close = _LOST, ""  # code and reason of the client's close frame
+        self._has_left = False  # the client, before there was a decision
 
     # What happens to it
 
@@ -82,30 +79,36 @@ class WebSocket:
 
     def arrived(self, opcode: int, data: bytes) -> int | Later:
         """A message has come; the answer is 1, now or when there is room for more."""
-        if opcode == _CLOSE:
-            code = int.from_bytes(data[:2], "big") if data else _NO_CODE
-            self._close = code, data[2:].decode("utf-8", "replace")
-            return 1
-        if opcode == _TEXT:
+        if opcode == TEXT:
             self._messages.append({"type": "websocket.receive", "text": data.decode()})
-        elif opcode == _BINARY:
+        elif opcode == BINARY:
             self._messages.append({"type": "websocket.receive", "bytes": data})
         else:
             return 1
         self._changed.set()
-        if len(self._messages) < _MUCH_UNREAD or self._hastened:
+        # Whoever is receiving takes one message at once, and may be a long time about it.
+        waiting = not self._receiving or len(self._messages) > 1
+        if waiting and not self._awake and not self._hastened:
+            self._keep_awake(True)
+        if len(self._messages) < MOST_UNREAD or self._hastened:
             return 1
         self._read = Later()
         return self._read
 
+    def left(self) -> None:
+        """The client has gone, and does not wait any more to be let in."""
+        if self._decided is None and self._refusal is None:
+            self._note_refusal()
+            self._has_left = True
+            self.decision.give(_REFUSE)
+
     def closed(self) -> None:
         """It has ended."""
         try:
-            code = http.get_close_code(self._connection)
+            over = how_it_ended(self._connection)
+            self._disconnect_with(over.code, over.reason)
         except InvalidHandleError:  # the stop did not wait for what was called before this
-            code = _GOING_AWAY
-        sent, reason = self._close
-        self._disconnect_with(code, reason if sent == code else "")
+            self._disconnect_with(GOING_AWAY, "")
         self._release()
         if not self._opened.done():
             self._opened.set_exception(ConnectionClosedError("the client has gone"))
@@ -119,6 +122,8 @@ class WebSocket:
 
     def _hasten(self) -> None:
         self._hastened = True
+        if self._awake:
+            self._keep_awake(False)
         self._release()
 
     def _release(self) -> None:
@@ -126,13 +131,17 @@ class WebSocket:
             read, self._read = self._read, None
             read.give(1)
 
+    def _keep_awake(self, awake: bool) -> None:
+        self._awake = awake
+        _driver.keep_awake(self._connection, awake)
+
     def _disconnect_with(self, code: int, reason: str) -> None:
         self._disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
         self._changed.set()
 
     def _note_refusal(self) -> None:
         self._decided = _REFUSE
-        self._disconnect_with(_LOST, "")
+        self._disconnect_with(ABNORMAL, "")
 
     # What the application does with it
 
@@ -147,7 +156,7 @@ class WebSocket:
             _log.debug("the client has gone before the application had done", exc_info=True)
         except Exception:
             _log.exception("the WebSocket %s failed", self.scope["path"])
-            code = _FAILED
+            code = INTERNAL_ERROR
         finally:
             self._hasten()
             if self._decided == _ACCEPT:
@@ -161,9 +170,15 @@ class WebSocket:
             if self._disconnect is not None:
                 return self._disconnect
             self._changed.clear()
-            await self._changed.wait()
+            self._receiving = True
+            try:
+                await self._changed.wait()
+            finally:
+                self._receiving = False
         message = self._messages.pop(0)
-        if len(self._messages) < _MUCH_UNREAD // 2:
+        if self._awake and not self._messages:
+            self._keep_awake(False)
+        if len(self._messages) < MOST_UNREAD // 2:
             self._release()
         return message
 
@@ -176,6 +191,8 @@ class WebSocket:
         if self._decided is None:
             await self._decide(kind, message)
         elif self._decided == _REFUSE:
+            if self._has_left:
+                raise ConnectionClosedError("the client has gone")
             if self._hastened:
                 raise ConnectionClosedError("the server has refused the WebSocket, for it stops")
             raise RuntimeError(f"{kind} was sent after the WebSocket had been refused")
@@ -253,10 +270,10 @@ class WebSocket:
     def _write(self, message: Message) -> None:
         text = message.get("text")
         try:
-            opcode, data = (_BINARY, message["bytes"]) if text is None else (_TEXT, text.encode())
+            opcode, data = (BINARY, message["bytes"]) if text is None else (TEXT, text.encode())
             if isinstance(data, str):  # which the library would take as UTF-8
                 raise TypeError
-            http.write_to_web_socket_within(self._connection, opcode, data, _AT_ONCE)
+            http.write_to_web_socket_within(self._connection, opcode, data, AT_ONCE)
         except InvalidHandleError as error:
             raise ConnectionClosedError("the client has gone") from error
         except (AttributeError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Whether the server can call what it is given, found out when that is given."""
+"""What the server can call, and how, found out when that is given."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def check(function: object, name: str, arguments: tuple[str, ...], *, instead: s
         signature.bind(*arguments)
     except TypeError as error:
         raise TypeError(f"{name} takes {signature}, but is called with {call}: {error}") from None
+
+
+def is_async(function: object) -> bool:
+    """Whether a call makes a coroutine, be it of a function or of an object that can be called."""
+    itself = getattr(function, "__call__", None)  # noqa: B004 - an object's may be async
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(itself)
 
 
 def hidden_coroutine(answer: object, name: str) -> TypeError | None:

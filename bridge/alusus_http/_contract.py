@@ -4,7 +4,7 @@
 PACKAGE_VERSION = "0.3.100"
 
 VERSION = 1
-CHECKSUM = 0x8330F5B51ECAE2B6
+CHECKSUM = 0x8E618155EEEE202B
 
 DECLARATIONS = {
     "ah_add_response_header": 0xC5B2351BAFF9E606,
@@ -32,6 +32,7 @@ DECLARATIONS = {
     "ah_external_ssl_ctx_domain_callback": 0x95DC75EDA0A1763C,
     "ah_form_field": 0x56303F5AD8DB8A66,
     "ah_get_close_code": 0x4EF94390B4E0C661,
+    "ah_get_close_reason": 0xF91B6F9A5E2E924D,
     "ah_get_connection_info": 0x2AD271FCE73552D0,
     "ah_get_context": 0x5E2E89D14AD90015,
     "ah_get_cookie": 0x0A936442BA4A1DD4,

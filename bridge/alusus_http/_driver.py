@@ -4,7 +4,7 @@ C never calls into Python. It posts events; Python asks for them and answers:
 
 1. `http.start_server` and `http.set_web_socket_handler` hand their callables to a `Registration`.
    In place of each callable, C gets the library's function `ah_post_<event>`, and as user data a
-   receiver, which leads back to the registration.
+   receiver, which leads back to the registration (_registration.py).
 2. A client does something. For a request, a worker thread of the server calls `ah_post_<event>`,
    which puts the call into the server's queue and waits for the answer. For an open WebSocket
    nobody waits: step 3 reads its socket, too.
@@ -49,16 +49,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from . import _marshal
 from ._library import ffi, lib
 from ._marshal import CData
 from ._polling import Later, Poller, Run, Threads
 from ._reading import Reader
+from ._registration import Event, Handler, Registration
 from .errors import ConnectionClosedError, InvalidHandleError
-from .native import NativeCallback
 
 # Seconds that a wait lasts at most while signals are heeded: Python calls the handler of one that
 # came between its last look and the wait only after the wait.
@@ -66,94 +64,7 @@ SIGNAL_PATIENCE = 0.5
 
 _PATIENCE = 0.1  # seconds between two looks for callables to give up
 
-Handler: TypeAlias = Callable[..., object] | NativeCallback | None
-ReadArguments: TypeAlias = Callable[[CData, object], tuple[object, ...]]
-
-_MAILED = (
-    lib.AH_EVENT_WEB_SOCKET_READY,
-    lib.AH_EVENT_WEB_SOCKET_MESSAGE,
-    lib.AH_EVENT_WEB_SOCKET_CLOSE,
-)
 _LARGEST = 2**31 - 1  # that a callback may answer with
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Event:
-    """One callback of the spec, on its way to Python."""
-
-    name: str
-    kind: int
-    post: CData  # the C function that stands in for a callable
-    arguments: ReadArguments | None  # None: a batch has them already
-    on_failure: int | None  # None where the callback returns nothing
-    mailed: bool  # it is of an open WebSocket
-    awaited: bool  # a worker waits for the answer
-
-
-def event(kind: int, post: str, on_failure: int | None = None) -> Callable[[ReadArguments], Event]:
-    """Make an Event of the function that reads its arguments, `_on_<event>`."""
-
-    def make(arguments: ReadArguments) -> Event:
-        name = arguments.__name__.removeprefix("_on_")
-        mailed = kind in _MAILED
-        post_function = ffi.addressof(lib, post)
-        return Event(name, kind, post_function, arguments, on_failure, mailed, not mailed)
-
-    return make
-
-
-def _nothing(*arguments: object) -> None:
-    """Stand in for a handler that was not given."""
-
-
-class Registration:
-    """The handlers that were given in one call, and the user data that goes with them.
-
-    They are all Python's or all native, because C keeps one user data for them: the receiver that
-    leads back here, or the address that native handlers want.
-    """
-
-    def __init__(self, handlers: Mapping[Event, Handler], user_data: object) -> None:
-        self.user_data = user_data
-        self._handlers = {e: handler for e, handler in handlers.items() if handler is not None}
-        natives = [isinstance(handler, NativeCallback) for handler in self._handlers.values()]
-        self.native = any(natives)
-        if self.native and not all(natives):
-            raise TypeError("the handlers of one call are all callables or all NativeCallbacks")
-        if self.native and not isinstance(user_data, int | None):
-            raise TypeError(
-                "user_data: native handlers take an address (an int) or None, "
-                f"got {type(user_data).__name__}"
-            )
-        self.by_kind: dict[int, tuple[Event, Callable[..., object]]] = {}
-        for e, handler in self._handlers.items():
-            if callable(handler):
-                self.by_kind[e.kind] = (e, handler)
-            elif not self.native:
-                raise TypeError(
-                    f"{e.name}: expected a callable or a NativeCallback, "
-                    f"got {type(handler).__name__}"
-                )
-        self.ends_with_web_socket = False  # it is for one, and let go of at its end
-        # What C keeps as user data; `Server.register` puts the receiver here.
-        self.pointer = ffi.cast("void *", user_data or 0) if self.native else ffi.NULL
-
-    def function(self, e: Event) -> CData:
-        """The function pointer that C gets for a handler; null where none was given."""
-        handler = self._handlers.get(e)
-        if handler is None and self.by_kind and e.kind == lib.AH_EVENT_WEB_SOCKET_CLOSE:
-            self.by_kind[e.kind] = (e, _nothing)  # for then its Connection is forgotten
-            return e.post
-        if handler is None:
-            return ffi.NULL
-        if isinstance(handler, NativeCallback):
-            return ffi.cast(ffi.typeof(e.post), handler.address)
-        return e.post
-
-    def table(self, struct: str, events: Mapping[str, Event]) -> CData:
-        """A C struct of function pointers."""
-        return ffi.new(f"{struct} *", {name: self.function(e) for name, e in events.items()})
-
 
 # Running servers by their context, and registrations by their receiver, to find them by what C
 # passes on. Both are handles, which the library gives out once. Threads come and go in these and in
@@ -184,7 +95,7 @@ class Server:
         self._running: dict[int, tuple[int, tuple[object, ...]]] = {}
         # Those that are answered later, with the last ones of their runs.
         self._held: dict[int, int] = {}
-        self._ending = False
+        self._ending = False  # the interpreter ends: nothing more is called
         self._lock = threading.Lock()  # guards the three below
         self._registered = 0  # how many registrations there have been
         self._failure: BaseException | None = None
@@ -221,9 +132,9 @@ class Server:
         return context
 
     def know(self, context: CData) -> None:
-        """Be known as the server of this context already while it starts.
+        """Be known as the server of this context before the function that starts it returns.
 
-        A callback of the start may want to set handlers.
+        A callback that is called meanwhile may want to set handlers.
         """
         if not self._context:
             self.bind(context)
@@ -234,14 +145,14 @@ class Server:
         _marshal.check()
 
     def close(self) -> None:
-        """End the polling and let go of the callables, when no worker is left to post."""
+        """End the polling and let go of the callables; no worker is left to post events."""
         self.poller.leave()
         self.close_queue()
         self.poller.join()
         self._forget()
 
     def stop(self) -> None:
-        """Stop the server; on a thread that answers nothing."""
+        """Stop the server; to be called on a thread that answers no events."""
         self._end(self._context)
         _marshal.check()
         self.close()
@@ -252,7 +163,7 @@ class Server:
             self.stop()
 
     def poll_by_threads(self) -> None:
-        """Have threads poll, for the loop that did so has ended."""
+        """Have threads poll in place of the loop, which has ended before the server."""
         self.poller.leave()
         self.poller = Threads()
         self.poller.start(self)
@@ -278,19 +189,27 @@ class Server:
         lib.ah_close_event_queue(self.queue)
         self._end(self._context)
 
+    def serves_here(self) -> bool:
+        """Whether the calling thread serves one WebSocket alone, so that a stop waits for it."""
+        this = threading.get_ident()
+        return any(reader.thread == this for reader in list(self.readers))
+
     def raise_failure(self) -> None:
         """Raise what the first failed callable raised, if one did."""
         if self._failure is not None:
             raise self._failure
 
     def answer(self, first: int, last: int, result: int) -> None:
-        """Answer events that have been taken, by their numbers; those that have been, stay so."""
+        """Answer the events with these numbers, but for those that have been answered."""
         lib.ah_answer_events(self.queue, first, last, result)
 
     def perform(self, run: Run) -> bool:
-        """Call the callables of a run, and answer what cannot be answered with the whole batch.
+        """Call the callables of a run, one after the other.
 
-        False: none of it can, because a callable answers later; the rest of the run comes then.
+        Returns:
+            True when they have been called: who polls answers the run with 1, together with its
+            neighbours, and what has got another answer here keeps that. False when one of them
+            answers later: this has answered what comes before it, and sees to the rest then.
         """
         if self._ending:
             return True
@@ -344,7 +263,7 @@ class Server:
         return True
 
     def _finish(self, number: int, answer: int | None = None) -> None:
-        """Answer a worker, which then uses the memory of the arguments otherwise.
+        """Answer a worker; from then on, the memory behind the arguments is not the callable's.
 
         None is the answer of a callable that has failed. The first answer counts.
         """
@@ -355,7 +274,7 @@ class Server:
         self.answer(number, number, on_failure if answer is None else answer)
 
     def log(self, message: str, error: BaseException, level: str = "ERROR") -> None:
-        """Tell the user."""
+        """Log an error, by the name of its level."""
         import logging  # here, because most programs that import this package never get here
 
         logger = logging.getLogger("alusus_http")
@@ -396,11 +315,6 @@ def polled_by(poller: Callable[[], Poller]) -> Iterator[None]:
         yield
     finally:
         _poller.reset(token)
-
-
-def members(table: object, events: Mapping[str, Event]) -> dict[Event, Handler]:
-    """The handlers in a dataclass of callables; None has none."""
-    return {} if table is None else {e: getattr(table, name) for name, e in events.items()}
 
 
 @contextmanager
@@ -448,7 +362,7 @@ def registering(
 def connecting(
     client: CData, handlers: Mapping[Event, Handler], user_data: object
 ) -> Iterator[Registration]:
-    """Handlers of one WebSocket that the body opens: they are let go when it has ended."""
+    """Handlers of one WebSocket that the body opens as a client, for as long as it lives."""
     with registering(client, handlers, user_data) as registration:
         registration.ends_with_web_socket = True
         yield registration
@@ -458,15 +372,19 @@ def stop(context: CData, end: Callable[[CData], None]) -> None:
     """Stop a server or client, and raise what the first of its failed callbacks raised.
 
     In a callback, and on the thread of a loop that polls, this returns at once: the server stops
-    when the callback has returned.
+    when the callback has returned. So it does on a thread that serves one WebSocket alone: the
+    server stops meanwhile.
     """
     server = _servers.get(_marshal.number(context))
     if server is None:
         end(context)
         _marshal.check()
         return
-    polls_here = [s.poller for s in list(_servers.values()) if s.poller.polls_here()]
     stopping = threading.Thread(target=server.stop_once, name="alusus_http stop", daemon=True)
+    if server.serves_here():
+        stopping.start()
+        return
+    polls_here = [s.poller for s in list(_servers.values()) if s.poller.polls_here()]
     for poller in polls_here:
         if poller.polls():
             poller.defer(stopping.start)
@@ -494,6 +412,11 @@ def read(context: _marshal.Handle, connection: _marshal.Handle, longest: int) ->
     returns, longer ones are handled as other events are.
     """
     return Reader(_servers[_marshal.number(context._number)], connection._number, longest)
+
+
+def keep_awake(connection: _marshal.Handle, awake: bool) -> None:
+    """Say whether messages of a WebSocket wait in Python, so that its client is not idle."""
+    lib.ah_keep_web_socket_awake(connection._number, awake)
 
 
 @contextmanager

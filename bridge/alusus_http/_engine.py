@@ -76,6 +76,7 @@ class Engine:
         self.tasks: set[asyncio.Task[Any]] = set()  # all that run; the loop keeps none alive
         self._waiting: set[Later] = set()  # for the loop to answer
         failures: list[BaseException] = []
+        log = _Log()
 
         def init_context(context: http.Context) -> None:
             self.context = context
@@ -85,10 +86,15 @@ class Engine:
                 failures.append(error)
 
         callbacks = http.Callbacks(
-            begin_request=self._caller(on_request), init_context=init_context, log_message=_log
+            begin_request=self._caller(on_request), init_context=init_context, log_message=log.take
         )
-        with _driver.polled_by(Threads if loop is None else lambda: Asyncio(loop)):
-            self.context = http.start_server(callbacks, None, options)
+        try:
+            with _driver.polled_by(Threads if loop is None else lambda: Asyncio(loop)):
+                self.context = http.start_server(callbacks, None, options)
+        except BaseException:
+            log.release(logging.DEBUG)
+            raise
+        log.release(logging.WARNING)
         if failures:
             self.stop(deadline=0)
             raise failures[0]
@@ -233,6 +239,28 @@ class Engine:
         return later
 
 
-def _log(connection: http.Connection | None, message: str) -> int:
-    logger.warning("%s", message)
-    return 1
+class _Log:
+    """What the library logs.
+
+    Messages of a start wait for how it ends: the error of one that fails says what they do.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[str] | None = []  # None: the start has ended
+
+    def take(self, connection: http.Connection | None, message: str) -> int:
+        """Log a message, now or when the start has ended."""
+        with self._lock:
+            if self._waiting is not None:
+                self._waiting.append(message)
+                return 1
+        logger.warning("%s", message)
+        return 1
+
+    def release(self, level: int) -> None:
+        """Log what has waited: the start has ended."""
+        with self._lock:
+            for message in self._waiting or ():
+                logger.log(level, "%s", message)
+            self._waiting = None

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from . import _driver, _marshal, http
-from ._answer import Answer, make_head
+from . import _driver, _marshal, _registration, http
+from ._answer import Answer, head_of
 from ._library import ffi, lib
 from ._marshal import CData
+from ._unreadable import FAILURES, unreadable
 from .errors import ConnectionClosedError
 
 REQUEST: int = lib.AH_EXCHANGE_REQUEST
@@ -39,7 +40,7 @@ _cast = ffi.cast
 _CONNECTION = ffi.typeof("ah_connection *")
 _write = lib.ah_exchange_write
 
-_FAILURE = make_head(500, [(b"content-type", b"text/plain")])
+_PLAIN_TEXT = ((b"content-type", b"text/plain"),)
 
 
 class Exchange(Answer):
@@ -93,15 +94,21 @@ class Exchange(Answer):
         """Close the connection, if the answer is not complete."""
         lib.ah_exchange_abandon(self._connection, self.key[1])
 
-    def fail(self) -> None:
-        """Answer with 500, for an application that has failed before anything was sent.
+    def fail(self, status: int = 500, reason: str = "Internal Server Error") -> bool:
+        """Answer for an application that has failed, and close the connection.
 
-        Raises:
-            ConnectionClosedError: The client has gone.
+        Returns:
+            Whether that could be: nothing was sent before, and the client is still there.
         """
+        if self.sent:
+            return False
         self.closes = True
-        self.begin(_FAILURE)
-        self.write(b"Internal Server Error", last=True)
+        self.begin(head_of(status, _PLAIN_TEXT))
+        try:
+            self.write(reason.encode(), last=True)
+        except ConnectionClosedError:
+            return False
+        return True
 
     def write_now(self, body: bytes) -> None:
         """Send a piece of the answer, which is not its last, and wait until it is sent."""
@@ -110,21 +117,40 @@ class Exchange(Answer):
             _marshal.checked(lib.ah_write(self._connection, data, len(data)))
 
     def read_now(self, buffer: Any) -> int:
-        """Read some of the body into a writable buffer, and wait for it; 0 at the end."""
+        """Read some of the body into a writable buffer, and wait for it; 0 at the end.
+
+        Raises:
+            UnreadableError: It does not come to its end.
+        """
         self.unasked = False
-        memory = ffi.from_buffer(buffer, require_writable=True)
-        return _marshal.checked(lib.ah_read(self._connection, memory, len(memory)))
+        # Released even when that raises: CPython crashes when it collects the memory of a buffered
+        # reader with an error whose traceback holds on to it, while it is used elsewhere.
+        with ffi.from_buffer(buffer, require_writable=True) as memory:
+            try:
+                return _marshal.checked(lib.ah_read(self._connection, memory, len(memory)))
+            except FAILURES as error:
+                raise unreadable(error) from None
 
     @property
     def _connection(self) -> CData:
-        return _cast(_CONNECTION, self.key[0])
+        return connection_of(self.key)
+
+
+def watch(connection: http.Connection) -> None:
+    """Have GONE come of a WebSocket whose client goes before it is let in, or refused."""
+    lib.ah_exchange_watch(connection._number)
+
+
+def connection_of(key: Key) -> CData:
+    """The handle of an exchange's connection."""
+    return _cast(_CONNECTION, key[0])
 
 
 def _gone() -> ConnectionClosedError:
     return ConnectionClosedError(_marshal.decode(lib.ah_last_error()))
 
 
-_EXCHANGE = _driver.Event(
+_EXCHANGE = _registration.Event(
     "exchange",
     lib.AH_EVENT_EXCHANGE,
     ffi.addressof(lib, "ah_post_exchange"),
@@ -145,7 +171,7 @@ def start(
         "begin_request": _EXCHANGE,
         "log_access": http._CALLBACKS["log_access"],
     }
-    handlers: dict[_driver.Event, _driver.Handler] = {
+    handlers: dict[_registration.Event, _registration.Handler] = {
         _EXCHANGE: handler,
         events["log_access"]: log_access,
     }

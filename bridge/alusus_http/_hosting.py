@@ -41,10 +41,13 @@ class Server(ABC, Generic[Application]):
 
         Args:
             application: The application.
-            options: Options of the server, as for `http.start_server`.
+            options: Options of the server by their names in `http.start_server`. Where they say
+                nothing else, `enable_keep_alive` is on, `keep_alive_timeout_ms` is 5000,
+                `num_threads` is 100, and `decode_url` is off.
             root_path: Where the application is mounted, as seen from outside, when a proxy in front
                 takes this off the path; for WSGI, `SCRIPT_NAME`.
-            log_access: Called with each line for the access log.
+            log_access: Called for each answer, with the connection or None and the line for the
+                access log; see `http.Callbacks`.
 
         Raises:
             TypeError: The application cannot be called, the options are no mapping, or one of them

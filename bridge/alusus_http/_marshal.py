@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -242,7 +243,17 @@ def last_error() -> errors.HttpError | None:
     code = lib.ah_last_error_code()
     if code == lib.AH_OK:
         return None
-    return _ERRORS.get(code, errors.HttpError)(decode(lib.ah_last_error()))
+    text = _FUNCTION.sub(_by_its_name_here, decode(lib.ah_last_error()))
+    return _ERRORS.get(code, errors.HttpError)(text)
+
+
+_FUNCTION = re.compile(r"\b[a-z]+(?:[A-Z][a-z]*)+\b")
+
+
+def _by_its_name_here(match: re.Match[str]) -> str:
+    """The Python name of a function that a message calls as Alusus does."""
+    name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", match[0])
+    return f"alusus_http.http.{name}()" if hasattr(lib, f"ah_{name}") else match[0]
 
 
 def check() -> None:

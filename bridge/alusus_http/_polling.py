@@ -22,7 +22,8 @@ from ._library import ffi, lib
 if TYPE_CHECKING:
     import asyncio
 
-    from ._driver import Event, Server
+    from ._driver import Server
+    from ._registration import Event
 
 # How many threads a server keeps waiting for events. It has more while all of them are busy, so
 # that a callable that blocks, or one whose calls make C log through another callable, holds up
@@ -34,7 +35,8 @@ _KEPT_THREADS = 8
 _BATCH_EVENTS = 256
 _BATCH_MEMORY = 1 << 16
 
-# Whose a run may be, beside a connection's.
+# Events that follow each other and have one owner become one run. Besides a connection, whose
+# handle is none of these numbers, that may be nobody (each is a run of its own) or the loop.
 _NOBODY, _LOOP = 0, -1
 
 _FOREVER = -1  # as a timeout of ah_next_events
@@ -54,10 +56,10 @@ Run: TypeAlias = list[Call]
 
 
 class Later:
-    """What a callable returns that has its answer later.
+    """What a callable returns in place of its answer, which it gives later by `give`.
 
-    The next event of its connection comes after that. The first answer counts. With a loop, its
-    thread gives it.
+    The next event of its connection comes after that. The first answer counts. With a loop, it is
+    given on the loop's thread.
     """
 
     __slots__ = ("_answer", "_lock", "_take")
@@ -68,7 +70,7 @@ class Later:
         self._take: Callable[[int], object] | None = None
 
     def give(self, answer: int) -> None:
-        """Answer."""
+        """Answer; nothing happens when it has been answered already."""
         with self._lock:
             if self._answer is not None:
                 return
@@ -85,35 +87,42 @@ class Later:
 
 
 class Poller(Protocol):
-    """A way to poll a server's queue; each polls one."""
+    """Who polls the queue of one server, and calls `Server.perform` for each run of events."""
 
     def start(self, server: Server) -> None:
-        """Begin."""
+        """Begin to poll the server's queue."""
 
     def polls_here(self) -> bool:
         """Whether the calling thread is one that polls: it must not wait for callbacks."""
 
     def polls(self) -> bool:
-        """Whether events are being taken, or will be."""
+        """Whether events are still taken; not if they were a loop's that has ended."""
 
     def defer(self, function: Callable[[], object]) -> None:
-        """Call when the callback has returned in which this thread is."""
+        """Call a function when the callback that runs on this thread has returned."""
 
     def leave(self) -> None:
-        """End, or be ready for it when the queue is closed."""
+        """Prepare for the queue to be closed, which ends the polling."""
 
     def join(self) -> None:
-        """Wait for the end; the queue has been closed."""
+        """Wait until nobody polls any more; the queue has been closed."""
 
     def give_up(self) -> None:
-        """Answer what has been taken and is not done, and `join` without who does it."""
+        """Answer all events that have been taken, and have `join` not wait for their callables."""
 
 
 class Batch:
-    """Memory for what `ah_next_events` gives out.
+    """Memory for what `ah_next_events` gives out, and how to read it.
+
+    Args:
+        server: Whose events they are.
+        events: How many there may be.
+        memory: Bytes for the data of those that are copied.
+        joins_exchanges: Whether exchanges that follow each other are one run, as for a loop; else
+            each is one, which threads may share.
 
     Attributes:
-        memory: The arguments of that function which describe it.
+        memory: The arguments of that function which describe the memory.
     """
 
     # Members of an `ah_event`: id, kind, receiver, not the context; then the arguments of an
@@ -139,12 +148,12 @@ class Batch:
         self._owner_of_exchanges = _LOOP if joins_exchanges else _NOBODY
 
     def fill(self, timeout: int) -> int:
-        """Wait for events; returns what `ah_next_events` does."""
+        """Wait for so many milliseconds for events; returns what `ah_next_events` does."""
         filled: int = lib.ah_next_events(self._server.queue, timeout, *self.memory)
         return filled
 
     def runs(self, filled: int, first: int = 0) -> list[Run]:
-        """Read the events, from one of them on. Of this memory, nothing is used afterwards."""
+        """Read the events, from one of them on, and copy what is needed of their data."""
         registrations, connections = self._server.registrations, self._server.connections
         begin, received = self._begin, self._bytes
         runs: list[Run] = []

@@ -18,6 +18,7 @@ from . import _marshal
 from ._library import ffi, lib
 from ._marshal import CData
 from ._polling import Batch
+from ._rfc6455 import BINARY, TEXT
 from .errors import WrongStateError
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 _EVENTS = 16
 _MEMORY = 1 << 13
 
-_FOREVER = -1  # as a timeout of ah_next_events_of
+_FOREVER, _LONGEST = -1, 2**31 - 1  # as a timeout of ah_next_events_of
 
 _MESSAGE = lib.AH_EVENT_WEB_SOCKET_MESSAGE
 _COPIED = lib.AH_EVENT_COPIED
-_TEXT, _BINARY = 1, 2  # opcodes (RFC 6455 section 5.2)
 
 # Members of an `ah_event`: id; and, as a message has them, kind, opcode, data and length.
 _NUMBER = struct.Struct("@Q")
@@ -47,6 +47,7 @@ class Reader(Batch):
 
     Attributes:
         taken: The first and the last number of the events that it got last.
+        thread: The number of the thread that serves the WebSocket, and ends with it; 0: none yet.
     """
 
     __slots__ = (
@@ -59,11 +60,13 @@ class Reader(Batch):
         "_released",
         "_uses_memory",
         "taken",
+        "thread",
     )
 
     def __init__(self, server: Server, connection: CData, longest: int) -> None:
         super().__init__(server, _EVENTS, _MEMORY)
         self._connection = connection
+        self.thread = 0
         self._longest = longest  # a message that is longer is handled as other events are
         self._receiving = threading.Lock()  # held by the thread that receives; guards these two
         self._filled = 0  # how many events there are ...
@@ -74,8 +77,14 @@ class Reader(Batch):
         # then on the memory behind it is the library's: a release leaves the answer to who uses it.
         self._uses_memory = False
         self._released = False
-        _marshal.checked(lib.ah_claim_web_socket(connection))
+        # This fails where a stop has given up the ready event, or the client has gone meanwhile:
+        # then `receive` says so.
+        lib.ah_claim_web_socket(connection)
         server.readers.add(self)
+
+    def serve_here(self) -> None:
+        """Have the calling thread be the one that serves the WebSocket."""
+        self.thread = threading.get_ident()
 
     def receive(self, timeout: float | None) -> str | bytes:
         """Wait for the next message; what came before the end is still received.
@@ -115,10 +124,12 @@ class Reader(Batch):
 
     def _wait(self, deadline: float | None) -> bool:
         """Wait for events, until a time; False when none has come."""
-        left = _FOREVER
-        if deadline is not None:
-            left = max(0, math.ceil((deadline - time.monotonic()) * 1000))
-        filled = lib.ah_next_events_of(self._connection, self.taken[1], left, *self.memory)
+        filled, left = 0, _LONGEST
+        while filled == 0 and left == _LONGEST:
+            left = _FOREVER
+            if deadline is not None:
+                left = max(0, min(math.ceil((deadline - time.monotonic()) * 1000), _LONGEST))
+            filled = lib.ah_next_events_of(self._connection, self.taken[1], left, *self.memory)
         if filled <= 0:
             return _marshal.checked(filled) > 0
         (number,) = _NUMBER.unpack_from(self._numbers)
@@ -135,7 +146,7 @@ class Reader(Batch):
         index = self._index
         self._index = index + 1
         kind, opcode, place, size = _EVENT.unpack_from(self._numbers, index * _EVENT_SIZE)
-        is_message = kind == _MESSAGE and opcode <= _BINARY and size <= self._longest
+        is_message = kind == _MESSAGE and opcode <= BINARY and size <= self._longest
         if is_message and size <= _COPIED:
             offset = place - self._begin
             data = self._bytes[offset : offset + size]
@@ -146,7 +157,7 @@ class Reader(Batch):
                     self._server.perform(run)
                     return None
                 data = ffi.buffer(ffi.cast("char *", place), size)[:]
-        message: str | bytes = data.decode() if opcode == _TEXT else data
+        message: str | bytes = data.decode() if opcode == TEXT else data
         return message
 
     @contextmanager

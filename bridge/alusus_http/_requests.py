@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TypeAlias, cast
 
 from . import _callables, http
 from ._engine import Answer, Engine, logger
+from ._unreadable import FAILURES, UnreadableError, unreadable
 from .errors import ConnectionClosedError, InvalidHandleError
 from .request import BadRequest, Request
 from .response import Response
@@ -42,8 +42,7 @@ class Route:
     @property
     def is_async(self) -> bool:
         """Whether the handler needs a loop."""
-        call = getattr(self.handler, "__call__", None)  # noqa: B004 - an object may be async
-        return inspect.iscoroutinefunction(self.handler) or inspect.iscoroutinefunction(call)
+        return _callables.is_async(self.handler)
 
 
 def check_handler(handler: object) -> None:
@@ -145,7 +144,7 @@ def _answer(route: Route, connection: http.Connection, request: Request) -> int:
         if route.stream:
             request._chunks = _chunks(connection, request, route.max_body_size)
         else:
-            request.body = _body(connection, request, route.max_body_size)
+            request._body = _body(connection, request, route.max_body_size)
         response = route.handler(request)
     except BaseException as error:  # SystemExit, too, which would end the loop
         response = _failure(request, error)
@@ -164,7 +163,7 @@ async def _answer_async(
             chunks = _chunks(connection, request, route.max_body_size)
             request._chunks = _chunks_async(engine, chunks)
         elif _has_body(request):
-            request.body = await engine.thread(_body, connection, request, route.max_body_size)
+            request._body = await engine.thread(_body, connection, request, route.max_body_size)
         response = await cast("Awaitable[Response]", route.handler(request))
     except asyncio.CancelledError:
         raise
@@ -200,6 +199,9 @@ def _failure(request: Request, error: BaseException) -> Response:
         return Response(f"{error}\n", 400)
     if isinstance(error, _TooLarge):
         return Response(f"{error}\n", 413)
+    if isinstance(error, UnreadableError):
+        logger.debug("%r: %s", request, error)
+        return Response(f"{error.reason}\n", error.status)
     if isinstance(error, ConnectionClosedError | InvalidHandleError):
         logger.debug("%r: %s", request, error)
     else:
@@ -223,7 +225,7 @@ def _chunks(connection: http.Connection, request: Request, limit: int) -> Iterat
 
     Raises:
         _TooLarge: There is more of it than may be.
-        ConnectionClosedError: The client went away before its end.
+        UnreadableError: It does not come to its end.
     """
     if not _has_body(request):
         return
@@ -231,13 +233,18 @@ def _chunks(connection: http.Connection, request: Request, limit: int) -> Iterat
     announced = request.content_length
     if announced > limit:
         raise _TooLarge(f"the body has {announced} bytes, and may have {limit}")
-    while chunk := http.read(connection, _PART):
+    while chunk := _read(connection):
         size += len(chunk)
         if size > limit:
             raise _TooLarge(f"the body has more than {limit} bytes")
         yield chunk
-    if size < announced:
-        raise ConnectionClosedError(f"the client sent {size} of {announced} bytes")
+
+
+def _read(connection: http.Connection) -> bytes:
+    try:
+        return http.read(connection, _PART)
+    except FAILURES as error:
+        raise unreadable(error) from None
 
 
 async def _chunks_async(engine: Engine, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -321,7 +328,7 @@ def _send_part(connection: http.Connection, part: str | bytes) -> None:
 
 def _broken_off(response: Response, error: Exception) -> None:
     """Tell of a response that could not be finished: its connection is closed."""
-    if isinstance(error, ConnectionClosedError | InvalidHandleError):
+    if isinstance(error, UnreadableError | ConnectionClosedError | InvalidHandleError):
         logger.debug("%r: %s", response, error)
     else:
         logger.error("%r failed half-way", response, exc_info=error)

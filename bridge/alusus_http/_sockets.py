@@ -17,21 +17,10 @@ from . import _callables, http
 from ._engine import Answer, Engine, logger
 from ._polling import Later
 from ._requests import send
+from ._rfc6455 import BINARY, GOING_AWAY, INTERNAL_ERROR, TEXT, TOO_BIG, TRY_AGAIN_LATER
 from .errors import ConnectionClosed, InvalidHandleError
 from .request import Request
-from .websocket import (
-    BINARY,
-    CLOSE,
-    GOING_AWAY,
-    NO_STATUS,
-    TEXT,
-    AsyncWebSocket,
-    Reject,
-    WebSocket,
-    closed,
-)
-
-INTERNAL_ERROR, TRY_AGAIN_LATER, TOO_BIG, INVALID_DATA = 1011, 1013, 1009, 1007
+from .websocket import AsyncWebSocket, Reject, WebSocket, closed, how_it_ended
 
 ACCEPT, REFUSE, GO_ON = 0, 1, 1  # answers to connect and to messages
 
@@ -115,8 +104,8 @@ class Sockets(ABC):
     def _ended(self, ws: Any, over: ConnectionClosed) -> None:
         """Handle its end; nothing follows."""
 
-    def end_all(self) -> None:
-        """Give up the handlers that still run: the time to end by themselves is over."""
+    def give_up(self) -> None:
+        """Have the handlers that still run receive nothing more: their time to end is over."""
         for ws in self.open:
             ws._give_up()
 
@@ -181,9 +170,6 @@ class Sockets(ABC):
     ) -> int | Later:
         ws = connection.owner
         if opcode > BINARY:
-            if opcode == CLOSE:
-                code = int.from_bytes(data[:2]) if data else NO_STATUS
-                ws._over = closed(code, data[2:].decode("utf-8", "replace"))
             return GO_ON
         if len(data) > self._limit:
             ws._close(TOO_BIG, f"this path takes messages up to {self._limit} bytes")
@@ -194,10 +180,9 @@ class Sockets(ABC):
         ws = connection.owner
         self._open.discard(ws)
         try:
-            code = http.get_close_code(connection)
+            ws._over = how_it_ended(connection)
         except InvalidHandleError:  # the stop did not wait for what was called before this
-            code = GOING_AWAY
-        ws._over = ws._end(code)
+            ws._over = closed(GOING_AWAY, "")
         self._ended(ws, ws._over)
 
 
@@ -239,6 +224,7 @@ class _ThreadSockets(Sockets):
         """Leave it to the function, which finds no further message."""
 
     def _run(self, ws: WebSocket) -> None:
+        ws._serve_here()
         try:
             answer = self._handler(ws)
             if error := _callables.hidden_coroutine(answer, repr(self._handler)):
@@ -434,7 +420,9 @@ class Workers:
 
 def is_async(handler: object) -> bool:
     """Return whether a handler needs a loop."""
-    return any(inspect.iscoroutinefunction(function) for function in _functions(handler))
+    if _is_object(handler):
+        return any(_callables.is_async(getattr(handler, name, None)) for name in _METHODS)
+    return _callables.is_async(handler)
 
 
 def make_sockets(engine: Engine, options: SocketOptions, handler: Any, workers: Workers) -> Sockets:
@@ -513,9 +501,3 @@ def check_authorize(authorize: object) -> None:
 
 def _is_object(handler: object) -> bool:
     return any(hasattr(handler, name) for name in _METHODS)
-
-
-def _functions(handler: object) -> list[object]:
-    if _is_object(handler):
-        return [getattr(handler, name, None) for name in _METHODS]
-    return [handler, getattr(handler, "__call__", None)]  # noqa: B004 - an object may be async

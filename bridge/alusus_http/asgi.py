@@ -14,7 +14,6 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -114,10 +113,8 @@ class Request(Exchange):
                 self.abandon()
 
     def _fail(self) -> None:
-        if not self.done and not self.sent:
-            with suppress(ConnectionClosedError):
-                self.fail()
-                self._end()
+        if not self.done and self.fail():
+            self._end()
 
     def _end(self) -> None:
         self.done = True
@@ -189,7 +186,7 @@ class _Lifespan:
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._asked = ""  # the latest event
         self._answer: asyncio.Future[Message] | None = None  # to it
-        self._speaks = False  # the application has sent something, and not that it has failed
+        self._speaks = False  # the application has sent lifespan's, and not that it has failed
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -199,7 +196,11 @@ class _Lifespan:
             LifespanError: It says that it has failed.
         """
         self._task = asyncio.create_task(self._run())
-        answer = await self._ask("lifespan.startup")
+        try:
+            answer = await self._ask("lifespan.startup")
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
         if answer is not None and answer["type"] == "lifespan.startup.failed":
             raise LifespanError(answer.get("message") or "the application failed to start")
 
@@ -231,11 +232,13 @@ class _Lifespan:
             _log.log(level, "the application's lifespan failed", exc_info=True)
 
     async def _send(self, message: Message) -> None:
-        self._speaks = True
         try:
             kind = message["type"]
         except (KeyError, TypeError):
             raise untyped(message) from None
+        # One that does not look at the scope sends what it sends to HTTP.
+        if str(kind).startswith("lifespan."):
+            self._speaks = True
         if self._answer is None or self._answer.done():
             raise RuntimeError(f"{kind} was sent when nothing was asked")
         if kind not in (f"{self._asked}.complete", f"{self._asked}.failed"):
@@ -247,7 +250,10 @@ class _Lifespan:
 
 
 class Server(_hosting.Server[Application]):
-    """An application that is served, on the running loop."""
+    """An application of ASGI that is served on the event loop in which it is started.
+
+    `serve` starts one, and stops it when its task is cancelled.
+    """
 
     def _prepare(self) -> None:
         self._raw_root_path = self._root_path.encode()
@@ -275,7 +281,7 @@ class Server(_hosting.Server[Application]):
                 self._context = _exchange.start(self._handle, self._options, self._log_access)
             self._serve_web_sockets(self._context)
         except BaseException:
-            await self._lifespan.stop()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
@@ -329,7 +335,7 @@ class Server(_hosting.Server[Application]):
             "state": {},
         }
 
-    def scope(self, texts: list[bytes]) -> Scope:
+    def _scope(self, texts: list[bytes]) -> Scope:
         """A request's scope; a WebSocket's has some more."""
         method, path, query, peer, *headers = texts
         if self._raw_root_path:
@@ -350,8 +356,10 @@ class Server(_hosting.Server[Application]):
             request = self._requests.get(key)
             if request is not None:
                 request.happen(what, flags, data)
+            elif what == _exchange.GONE:
+                self._leave_undecided(key)
             return
-        scope = self.scope(data[:head].split(b"\0"))
+        scope = self._scope(data[:head].split(b"\0"))
         request = self._requests[key] = Request(key, flags, scope, data[head:])
         request.task = self._begin(request.run(self._application, self._requests))
 
@@ -369,8 +377,15 @@ class Server(_hosting.Server[Application]):
     def _connect(self, connection: http.Connection, user_data: object) -> Later:
         socket = WebSocket(connection, self._web_socket_scope(connection))
         self._web_sockets[connection] = socket
+        _exchange.watch(connection)
         socket.task = self._loop.create_task(self._run_web_socket(connection, socket))
         return socket.decision
+
+    def _leave_undecided(self, key: Key) -> None:
+        """Tell a WebSocket whose client does not wait any more to be let in, if it is one's."""
+        socket = self._web_sockets.get(http.Connection(_exchange.connection_of(key)))
+        if socket is not None:
+            socket.left()
 
     async def _run_web_socket(self, connection: http.Connection, socket: WebSocket) -> None:
         try:
@@ -406,7 +421,7 @@ class Server(_hosting.Server[Application]):
         ]
         for header in info.http_headers:
             texts += (header.name.lower(), header.value)
-        scope = self.scope([text.encode("utf-8", "surrogateescape") for text in texts])
+        scope = self._scope([text.encode("utf-8", "surrogateescape") for text in texts])
         del scope["method"]
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if info.is_ssl else "ws"
@@ -429,7 +444,18 @@ async def serve(
     root_path: str = "",
     log_access: http.LogAccessCallback | None = None,
 ) -> None:
-    """Serve an application until the task is cancelled; the arguments are those of `Server`."""
+    """Serve an application until the task is cancelled.
+
+    Args:
+        application: The application.
+        options: Options of the server, as `Server` has them.
+        root_path: Where the application is mounted, as seen from outside a proxy.
+        log_access: Called for each answer, as by `Server`.
+
+    Raises:
+        LifespanError: The application has refused to start.
+        HttpError: Those of `http.start_server`.
+    """
     server = Server(application, options, root_path=root_path, log_access=log_access)
     await server.start()
     try:

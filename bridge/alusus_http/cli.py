@@ -20,9 +20,9 @@ from . import __version__, _loading, _reloading, _signals, asgi, errors, http, w
 from ._access_log import FORMATS
 from ._library import lib
 from ._options import listening_ports
+from ._rfc6455 import BINARY, TEXT
 from .server import Server
 
-_TEXT, _BINARY = 1, 2
 _LARGEST = str(64 << 20)  # bytes of a message: what conformance suites send fits
 
 
@@ -111,6 +111,10 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         )
     if arguments.key is not None and arguments.certificate is None:
         raise errors.InvalidArgumentError("--key belongs to a certificate: give --certificate, too")
+    if arguments.access_log is not None and "access_log_file" in dict(arguments.option or ()):
+        raise errors.InvalidArgumentError(
+            "--access-log prints the lines that access_log_file would hold: leave out one of them"
+        )
 
 
 def _log_accesses() -> None:
@@ -229,7 +233,7 @@ def _serve_wsgi(application: Any, options: dict[str, str], arguments: argparse.N
 
 def _echo(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     def on_message(connection: http.Connection, opcode: int, data: bytes, user_data: object) -> int:
-        if opcode in (_TEXT, _BINARY):
+        if opcode in (TEXT, BINARY):
             http.write_to_web_socket(connection, opcode, data)
         return 1
 
@@ -307,8 +311,10 @@ def _count(text: str) -> int:
 
 
 def _root_path(text: str) -> str:
-    if text and (not text.startswith("/") or text.endswith("/")):
+    if text and not text.startswith("/"):
         raise argparse.ArgumentTypeError(f"{text!r} is no path such as /api")
+    if text.endswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r}: give the path without a slash at the end")
     return text
 
 
@@ -327,7 +333,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve an application of ASGI or WSGI"))
     echo = commands.add_parser("echo", help="serve a WebSocket at / that sends every message back")
-    echo.add_argument("--port", type=_port, default=8080)
+    echo.add_argument(
+        "--port", type=_port, default=8080, help="the port to listen at (default: 8080)"
+    )
     echo.set_defaults(run=_echo)
     where = commands.add_parser("where", help="say where the library and its packages are")
     # As pkg-config has them, which knows nothing of a virtual environment.

@@ -24,11 +24,14 @@ class UnknownOptionError(InvalidArgumentError):
 
 
 class WrongStateError(HttpError):
-    """Not now: no request is being answered on the connection, or no WebSocket is open on it."""
+    """Not now: the server does not run, or runs already, or the connection is at another point.
+
+    Such as one on which no request is being answered, or no WebSocket is open.
+    """
 
 
 class WrongThreadError(HttpError):
-    """The call is not for this thread, which would wait for itself."""
+    """The call is not for this thread, which would wait for its own end."""
 
 
 class AddressInUseError(HttpError, OSError):
@@ -64,7 +67,10 @@ class ConnectFailedError(HttpError, ConnectionError):
 
 
 class TimedOutError(HttpError, TimeoutError):
-    """Another server has not answered in time (connect_timeout_ms, request_timeout_ms)."""
+    """The other side has sent nothing in time (connect_timeout_ms, request_timeout_ms).
+
+    408 is the answer to a client whose body does not come.
+    """
 
 
 class NoMemoryError(HttpError, MemoryError):
@@ -87,8 +93,8 @@ class ConnectionClosed(ConnectionClosedError):
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(f"the WebSocket was closed with {code} {reason}".rstrip())
-        self.code = code
-        self.reason = reason
+        self.code: int = code
+        self.reason: str = reason
 
 
 class ConnectionClosedOK(ConnectionClosed):

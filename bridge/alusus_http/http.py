@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from . import _driver, _marshal, _overloads
+from . import _driver, _marshal, _overloads, _registration
 from ._library import lib
 from ._marshal import OutPointer
 from .native import NativeCallback
@@ -69,6 +69,7 @@ __all__ = [
     "decode_url",
     "encode_url",
     "get_close_code",
+    "get_close_reason",
     "get_connection_info",
     "get_context",
     "get_cookie",
@@ -1056,85 +1057,85 @@ class Callbacks:
 # What the events of the callbacks carry
 
 
-@_driver.event(lib.AH_EVENT_REQUEST, "ah_post_request", on_failure=500)
+@_registration.event(lib.AH_EVENT_REQUEST, "ah_post_request", on_failure=500)
 def _on_request(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.request
     return (Connection(c.connection),)
 
 
-@_driver.event(lib.AH_EVENT_REQUEST_HANDLER, "ah_post_request_handler", on_failure=500)
+@_registration.event(lib.AH_EVENT_REQUEST_HANDLER, "ah_post_request_handler", on_failure=500)
 def _on_request_handler(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.request_handler
     return (Connection(c.connection), user_data)
 
 
-@_driver.event(lib.AH_EVENT_AUTHORIZATION, "ah_post_authorization", on_failure=0)
+@_registration.event(lib.AH_EVENT_AUTHORIZATION, "ah_post_authorization", on_failure=0)
 def _on_authorization(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.authorization
     return (Connection(c.connection), user_data)
 
 
-@_driver.event(lib.AH_EVENT_WEB_SOCKET_CONNECT, "ah_post_web_socket_connect", on_failure=1)
+@_registration.event(lib.AH_EVENT_WEB_SOCKET_CONNECT, "ah_post_web_socket_connect", on_failure=1)
 def _on_web_socket_connect(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.web_socket_connect
     return (Connection(c.connection), user_data)
 
 
-@_driver.event(lib.AH_EVENT_WEB_SOCKET_READY, "ah_post_web_socket_ready")
+@_registration.event(lib.AH_EVENT_WEB_SOCKET_READY, "ah_post_web_socket_ready")
 def _on_web_socket_ready(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.web_socket_ready
     return (Connection(c.connection), user_data)
 
 
-@_driver.event(lib.AH_EVENT_WEB_SOCKET_MESSAGE, "ah_post_web_socket_message", on_failure=0)
+@_registration.event(lib.AH_EVENT_WEB_SOCKET_MESSAGE, "ah_post_web_socket_message", on_failure=0)
 def _on_web_socket_message(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.web_socket_message
     return (Connection(c.connection), c.opcode, _marshal.copied(c.data, c.data_len), user_data)
 
 
-@_driver.event(lib.AH_EVENT_WEB_SOCKET_CLOSE, "ah_post_web_socket_close")
+@_registration.event(lib.AH_EVENT_WEB_SOCKET_CLOSE, "ah_post_web_socket_close")
 def _on_web_socket_close(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.web_socket_close
     return (Connection(c.connection), user_data)
 
 
-@_driver.event(lib.AH_EVENT_END_REQUEST, "ah_post_end_request")
+@_registration.event(lib.AH_EVENT_END_REQUEST, "ah_post_end_request")
 def _on_end_request(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.end_request
     return (Connection(c.connection), c.reply_status_code)
 
 
-@_driver.event(lib.AH_EVENT_LOG_MESSAGE, "ah_post_log_message", on_failure=1)
+@_registration.event(lib.AH_EVENT_LOG_MESSAGE, "ah_post_log_message", on_failure=1)
 def _on_log_message(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.log_message
     return (Connection(c.connection) if c.connection else None, _marshal.decode(c.message))
 
 
-@_driver.event(lib.AH_EVENT_LOG_ACCESS, "ah_post_log_access", on_failure=1)
+@_registration.event(lib.AH_EVENT_LOG_ACCESS, "ah_post_log_access", on_failure=1)
 def _on_log_access(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.log_access
     return (Connection(c.connection) if c.connection else None, _marshal.decode(c.message))
 
 
-@_driver.event(lib.AH_EVENT_INIT_SSL, "ah_post_init_ssl", on_failure=-1)
+@_registration.event(lib.AH_EVENT_INIT_SSL, "ah_post_init_ssl", on_failure=-1)
 def _on_init_ssl(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.init_ssl
     return (_marshal.number(c.ssl_context), user_data)
 
 
-@_driver.event(lib.AH_EVENT_INIT_SSL_DOMAIN, "ah_post_init_ssl_domain", on_failure=-1)
+@_registration.event(lib.AH_EVENT_INIT_SSL_DOMAIN, "ah_post_init_ssl_domain", on_failure=-1)
 def _on_init_ssl_domain(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.init_ssl_domain
     return (_marshal.decode(c.server_domain), _marshal.number(c.ssl_context), user_data)
 
 
-@_driver.event(lib.AH_EVENT_EXTERNAL_SSL_CTX, "ah_post_external_ssl_ctx", on_failure=-1)
+@_registration.event(lib.AH_EVENT_EXTERNAL_SSL_CTX, "ah_post_external_ssl_ctx", on_failure=-1)
 def _on_external_ssl_ctx(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.external_ssl_ctx
     return (OutPointer(c.ssl_context), user_data)
 
 
-@_driver.event(
+@_registration.event(
     lib.AH_EVENT_EXTERNAL_SSL_CTX_DOMAIN,
     "ah_post_external_ssl_ctx_domain",
     on_failure=-1,
@@ -1144,61 +1145,61 @@ def _on_external_ssl_ctx_domain(c: Any, user_data: object) -> tuple[object, ...]
     return (_marshal.decode(c.server_domain), OutPointer(c.ssl_context), user_data)
 
 
-@_driver.event(lib.AH_EVENT_CONNECTION_CLOSE, "ah_post_connection_close")
+@_registration.event(lib.AH_EVENT_CONNECTION_CLOSE, "ah_post_connection_close")
 def _on_connection_close(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.connection_close
     return (Connection(c.connection),)
 
 
-@_driver.event(lib.AH_EVENT_CONNECTION_CLOSED, "ah_post_connection_closed")
+@_registration.event(lib.AH_EVENT_CONNECTION_CLOSED, "ah_post_connection_closed")
 def _on_connection_closed(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.connection_closed
     return (Connection(c.connection),)
 
 
-@_driver.event(lib.AH_EVENT_INIT_LUA, "ah_post_init_lua")
+@_registration.event(lib.AH_EVENT_INIT_LUA, "ah_post_init_lua")
 def _on_init_lua(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.init_lua
     return (Connection(c.connection), _marshal.number(c.lua_context))
 
 
-@_driver.event(lib.AH_EVENT_EXIT_LUA, "ah_post_exit_lua")
+@_registration.event(lib.AH_EVENT_EXIT_LUA, "ah_post_exit_lua")
 def _on_exit_lua(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.exit_lua
     return (Connection(c.connection), _marshal.number(c.lua_context))
 
 
-@_driver.event(lib.AH_EVENT_HTTP_ERROR, "ah_post_http_error", on_failure=1)
+@_registration.event(lib.AH_EVENT_HTTP_ERROR, "ah_post_http_error", on_failure=1)
 def _on_http_error(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.http_error
     return (Connection(c.connection), c.status, _marshal.decode(c.message))
 
 
-@_driver.event(lib.AH_EVENT_INIT_CONTEXT, "ah_post_init_context")
+@_registration.event(lib.AH_EVENT_INIT_CONTEXT, "ah_post_init_context")
 def _on_init_context(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.init_context
     return (Context(c.context),)
 
 
-@_driver.event(lib.AH_EVENT_EXIT_CONTEXT, "ah_post_exit_context")
+@_registration.event(lib.AH_EVENT_EXIT_CONTEXT, "ah_post_exit_context")
 def _on_exit_context(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.exit_context
     return (Context(c.context),)
 
 
-@_driver.event(lib.AH_EVENT_INIT_THREAD, "ah_post_init_thread")
+@_registration.event(lib.AH_EVENT_INIT_THREAD, "ah_post_init_thread")
 def _on_init_thread(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.init_thread
     return (Context(c.context), c.thread_type)
 
 
-@_driver.event(lib.AH_EVENT_EXIT_THREAD, "ah_post_exit_thread")
+@_registration.event(lib.AH_EVENT_EXIT_THREAD, "ah_post_exit_thread")
 def _on_exit_thread(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.exit_thread
     return (Context(c.context), c.thread_type, _marshal.address(c.thread_ptr))
 
 
-@_driver.event(lib.AH_EVENT_INIT_CONNECTION, "ah_post_init_connection", on_failure=-1)
+@_registration.event(lib.AH_EVENT_INIT_CONNECTION, "ah_post_init_connection", on_failure=-1)
 def _on_init_connection(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.init_connection
     return (Connection(c.connection), OutPointer(c.conn_data))
@@ -1301,8 +1302,10 @@ def read(connection: Connection, buffer_size: int) -> bytes:
         InvalidHandleError: When the connection has ended.
         InvalidArgumentError: For a None `buffer` or a negative size.
         WrongStateError: Outside of the callback that answers a request.
-        ConnectionClosedError: When the other side went away or the wait for a client took too long.
-        TimedOutError: When that for another server did.
+        MalformedError: When a client's chunks break the rules, to be answered with 400.
+        TimedOutError: When the wait took too long, to be answered with 408 if it was for a client.
+        ConnectionClosedError: When the other side went away before the end. A request's body that
+            has failed once fails again.
     """
     buffer = _marshal.buffer(buffer_size, "buffer_size")
     result = lib.ah_read(_marshal.handle(connection, Connection, "connection"), buffer, buffer_size)
@@ -1328,7 +1331,7 @@ def store_body(connection: Connection, directory: str, file_name: str, max_size:
         InvalidHandleError: When the connection has ended.
         InvalidArgumentError: For a name that cannot be one, or that is taken, or a negative limit.
         TooLargeError: When the body exceeds it.
-        ConnectionClosedError: When the client went away or the wait took too long.
+        HttpError: `MalformedError`, `TimedOutError` and `ConnectionClosedError` as of `read`.
         WrongStateError: Outside of the callback that answers a request.
         MissingFileError: When there is no such folder.
         AccessDeniedError: When the program may not write there.
@@ -1359,9 +1362,8 @@ def get_context(connection: Connection) -> Context:
         InvalidHandleError: When the connection has ended.
         WrongStateError: For one that a client has opened.
     """
-    with _driver.starting({}, None, lib.ah_stop_server) as server:
-        started = lib.ah_get_context(_marshal.handle(connection, Connection, "connection"))
-        return Context(server.bind(started))
+    result = lib.ah_get_context(_marshal.handle(connection, Connection, "connection"))
+    return Context(_marshal.checked_pointer(result))
 
 
 def set_connection_data(connection: Connection, conn_data: int | None = None) -> int:
@@ -1885,9 +1887,10 @@ def next_form_field(connection: Connection) -> FormField | None:
 
     Raises:
         InvalidHandleError: When the connection has ended.
-        MalformedError: When the request has no form, or its form breaks the rules.
+        MalformedError: When the request has no form, or its form or its chunks break the rules.
         TooLargeError: When it exceeds a limit.
-        ConnectionClosedError: When the client went away or the wait took too long.
+        TimedOutError: When the wait took too long, to be answered with 408.
+        ConnectionClosedError: When the client went away.
         WrongStateError: Outside of the callback that answers a request, or when the form has failed
             before.
         NoMemoryError
@@ -2078,7 +2081,7 @@ def _start_server(
     options: Mapping[str, str] | Sequence[str] | None = None,
 ) -> Context:
     with _driver.starting(
-        _driver.members(callbacks, _CALLBACKS),
+        _registration.members(callbacks, _CALLBACKS),
         user_data,
         lib.ah_stop_server,
     ) as server:
@@ -2275,8 +2278,9 @@ def stop_server(context: Context) -> None:
         InvalidHandleError: When the server has been stopped before, or is being stopped.
         NoMemoryError: And `HttpError` when a callback calls it and no thread can be started that
             does the rest.
-        WrongThreadError: On a thread that serves one WebSocket of the server alone
-            (`ah_next_events_of`), for whose end it would wait: nothing is stopped.
+        WrongThreadError: On a thread that asks for the events of one WebSocket of the server itself
+            (`ah_next_events_of`), for whose end it would wait: nothing is stopped. A handler
+            function of Python's `Server` may stop it as a callback may.
     """
     _driver.stop(_marshal.handle(context, Context, "context"), lib.ah_stop_server)
 
@@ -3054,6 +3058,29 @@ def get_close_code(connection: Connection) -> int:
     """
     result = lib.ah_get_close_code(_marshal.handle(connection, Connection, "connection"))
     return _marshal.checked(result)
+
+
+def get_close_reason(connection: Connection) -> str | None:
+    """Says with what reason a WebSocket was closed.
+
+    It is the text of the close frame whose code `get_close_code` gives (RFC 6455 section 7.1.6):
+    the other side's, the program's own, or the library's, when it has closed a connection that has
+    broken the rules, has been idle for too long or belongs to a server that stops. It can be asked
+    up to and including the close callback.
+
+    Args:
+        connection: The WebSocket.
+
+    Returns:
+        The reason, as a text in UTF-8 that ends at its first NUL; None when there is none, while
+        the WebSocket is open, or when the call failed.
+
+    Raises:
+        InvalidHandleError: When the close callback has returned.
+        WrongStateError: When the connection is no WebSocket (yet).
+    """
+    result = lib.ah_get_close_reason(_marshal.handle(connection, Connection, "connection"))
+    return _marshal.checked_text(result)
 
 
 def get_queued_bytes(connection: Connection) -> int:

@@ -15,13 +15,14 @@ from . import http
 __all__ = ["BadRequest", "Headers", "Query", "Request", "Upload"]
 
 
+_NO_STREAM = "give the route stream=True"
 _MOST_FIELDS = 1000  # of a query or form: each costs more to read than to send
 
 
 class BadRequest(ValueError):
     """The client's request does not hold what the handler asked of it.
 
-    A handler that lets it pass answers with 400.
+    A handler that lets it pass answers with 400, and its text as the body.
     """
 
 
@@ -39,7 +40,11 @@ class _Pairs(Mapping[str, str]):
         return name
 
     def __getitem__(self, name: str) -> str:
-        """Return the first value of a name."""
+        """Return the first value of a name.
+
+        Raises:
+            KeyError: There is none; `get` returns None then, as of any mapping.
+        """
         return self._first[self._key(name)]
 
     def __iter__(self) -> Iterator[str]:
@@ -62,7 +67,10 @@ class _Pairs(Mapping[str, str]):
 
 
 class Headers(_Pairs):
-    """The headers of a request. Case does not matter in their names (RFC 9110 section 5.1)."""
+    """The headers of a request: a mapping of names to values, the first where there are more.
+
+    Case does not matter in the names (RFC 9110 section 5.1).
+    """
 
     @staticmethod
     def _key(name: str) -> str:
@@ -70,7 +78,10 @@ class Headers(_Pairs):
 
 
 class Query(_Pairs):
-    """The fields of a query string or a form, with their escapes resolved."""
+    """The fields of a query string or a form: a mapping of names to values, the first of each.
+
+    Escapes are resolved in both.
+    """
 
     @classmethod
     def parse(cls, text: str) -> Query:
@@ -104,33 +115,36 @@ class Request:
     """A request, complete but for a body that the handler reads itself.
 
     Attributes:
-        method: Such as "GET".
+        method: The method as it was sent, such as "GET"; case matters in it.
         path: The path, its escapes resolved, without `.` and `..` segments.
         raw_path: The target of the request line without the query, its escapes resolved and its
             segments as they came.
         query_string: What followed the `?`, still escaped; "" for nothing.
+        http_version: Such as "1.1".
         headers: The headers, by names in any case.
-        peer: The client's address and port; behind a proxy they are the proxy's.
+        peer: The client's address and port; behind a proxy they are the proxy's, and at a unix
+            socket the address is "unix:".
         secure: Whether it came over TLS.
         user: The name that CivetWeb's password files let in; None without such a check.
-        body: The whole body; b"" without one, and for a route with `stream=True`.
+        content_length: The length of the body in bytes, as the client has told it; -1 if it has
+            not, having no body or sending it in chunks.
         state: Yours: what an `authorize` puts there, the WebSocket's handler finds.
     """
 
     def __init__(self, connection: http.Connection) -> None:
         info = http.get_request_info(connection)
-        self.method = info.request_method
-        self.path = info.local_uri or info.request_uri
-        self.raw_path = info.request_uri
-        self.query_string = info.query_string or ""
-        self.http_version = info.http_version
-        self.headers = Headers((h.name, h.value) for h in info.http_headers)
-        self.peer = (info.remote_addr, info.remote_port)
-        self.secure = bool(info.is_ssl)
-        self.user = info.remote_user
-        self.content_length = info.content_length
-        self.body = b""
-        self.state = SimpleNamespace()
+        self.method: str = info.request_method
+        self.path: str = info.local_uri or info.request_uri
+        self.raw_path: str = info.request_uri
+        self.query_string: str = info.query_string or ""
+        self.http_version: str = info.http_version
+        self.headers: Headers = Headers((h.name, h.value) for h in info.http_headers)
+        self.peer: tuple[str, int] = (info.remote_addr, info.remote_port)
+        self.secure: bool = bool(info.is_ssl)
+        self.user: str | None = info.remote_user
+        self.content_length: int = info.content_length
+        self._body = b""
+        self.state: SimpleNamespace = SimpleNamespace()
         self._chunks: Iterator[bytes] | AsyncIterator[bytes] | None = None
 
     def __repr__(self) -> str:  # noqa: D105
@@ -158,6 +172,20 @@ class Request:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     @property
+    def body(self) -> bytes:
+        """The whole body; b"" without one.
+
+        Raises:
+            RuntimeError: The route has `stream=True`.
+        """
+        if self._chunks is not None:
+            name = "stream" if isinstance(self._chunks, Iterator) else "astream"
+            raise RuntimeError(
+                f"the route has stream=True: read its body with {name}, or leave stream=True out"
+            )
+        return self._body
+
+    @property
     def text(self) -> str:
         """The body as text in UTF-8.
 
@@ -177,24 +205,25 @@ class Request:
         """
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:  # the former for what is nested too deeply
             raise BadRequest("the body is not JSON") from error
 
     def form(self) -> Query:
-        """Read the fields of a submitted form; those of files are left to `files`.
+        """Read the fields of a submitted form, of either type; those of files are left to `files`.
 
         Raises:
-            BadRequest: The body is no form.
+            BadRequest: The body is no form, or has more than a thousand fields and files.
         """
         if self.content_type == "application/x-www-form-urlencoded":
             return Query.parse(self.text)
         return Query((name, value) for name, value in self._parts if isinstance(value, str))
 
     def files(self) -> dict[str, Upload]:
-        """Read the files of a submitted form, by the names of their fields.
+        """Read the files of a submitted form by the names of their fields, the last one of each.
 
         Raises:
-            BadRequest: The body is no form of type multipart/form-data.
+            BadRequest: The body is no form of type multipart/form-data, or has more than a thousand
+                fields and files.
         """
         return {name: value for name, value in self._parts if isinstance(value, Upload)}
 
@@ -204,10 +233,15 @@ class Request:
 
         Raises:
             RuntimeError: The route reads the body itself, into `body`; or the handler is async.
-            ConnectionClosedError: The client has gone.
+            MalformedError: The client's chunks break the rules. A handler that lets this pass
+                answers with 400, as with the next one.
+            ConnectionClosedError: The client has gone before the end.
+            TimedOutError: Nothing has come for `request_timeout`; the answer is 408.
         """
+        if self._chunks is None:
+            raise RuntimeError(_NO_STREAM)
         if not isinstance(self._chunks, Iterator):
-            raise RuntimeError("give the route stream=True, and use astream in an async handler")
+            raise RuntimeError("the handler is async: read the body with astream")
         return self._chunks
 
     @property
@@ -216,33 +250,34 @@ class Request:
 
         Raises:
             RuntimeError: The route reads the body itself, into `body`; or the handler is sync.
-            ConnectionClosedError: The client has gone.
+            MalformedError: The client's chunks break the rules. A handler that lets this pass
+                answers with 400, as with the next one.
+            ConnectionClosedError: The client has gone before the end.
+            TimedOutError: Nothing has come for `request_timeout`; the answer is 408.
         """
+        if self._chunks is None:
+            raise RuntimeError(_NO_STREAM)
         if not isinstance(self._chunks, AsyncIterator):
-            raise RuntimeError("give the route stream=True, and use stream in a sync handler")
+            raise RuntimeError("the handler is sync: read the body with stream")
         return self._chunks
 
     @cached_property
     def _parts(self) -> list[tuple[str, str | Upload]]:
         """The parts of a multipart/form-data body (RFC 7578)."""
-        from email.parser import BytesParser  # here: few programs take uploads
-        from email.policy import HTTP
+        from . import _multipart  # here: few programs take uploads
 
         if self.content_type != "multipart/form-data":
             raise BadRequest(f"the body is no form: its type is {self.content_type or 'not given'}")
-        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode("latin-1", "replace")
-        message = BytesParser(policy=HTTP).parsebytes(head + self.body)
-        if not message.is_multipart() or message.defects:
-            raise BadRequest("the body is no well-formed multipart/form-data")
-        parts: list[tuple[str, str | Upload]] = []
-        for part in message.iter_parts():
-            name = part.get_param("name", header="content-disposition")
-            data = part.get_payload(decode=True)
-            if not isinstance(name, str) or not isinstance(data, bytes):
-                raise BadRequest("a part of the form has no name")
-            filename = part.get_filename()
-            if filename is None:
-                parts.append((name, data.decode("utf-8", "replace")))
-            else:
-                parts.append((name, Upload(filename, part.get_content_type(), data)))
-        return parts
+        try:
+            parts = _multipart.parts(self.headers["Content-Type"], self.body, _MOST_FIELDS)
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        return [
+            (
+                part.name,
+                part.data.decode("utf-8", "replace")
+                if part.filename is None
+                else Upload(part.filename, part.content_type, part.data),
+            )
+            for part in parts
+        ]

@@ -49,13 +49,20 @@ class Response:
             they come. An async iterable is for async handlers.
         status: The status code, 200 to 599.
         headers: More headers, as a mapping or, where a name occurs twice, as pairs.
-        content_type: The type of the body. Without it, that of text is plain text and that of
-            bytes is unknown.
+        content_type: The type of the body, for Content-Type. Without this it is
+            `text/plain; charset=utf-8` for str, and `application/octet-stream` for any other body;
+            one that is empty has none.
+
+    Attributes:
+        status: The status code.
+        body: The body, as it was given.
+        headers: Names and values in the order in which they are sent. What is put here and not
+            given to `add_header` is not checked.
 
     Raises:
         TypeError: A body that cannot be sent, or headers that are none.
-        ValueError: A header that could not be told from the next one, or one that is the server's
-            to send; or an impossible status.
+        ValueError: A name of a header that is none, a value with a line end, or a header that is
+            the server's to send; or an impossible status.
     """
 
     def __init__(
@@ -76,8 +83,8 @@ class Response:
             raise TypeError(f"status: expected an int, got {status!r}")
         if not 200 <= status <= 599:
             raise ValueError(f"status: {status} is none of an answer, 200 to 599")
-        self.status = status
-        self.body = body
+        self.status: int = status
+        self.body: Body = body
         self.headers: list[tuple[str, str]] = []
         self._file: tuple[str, str | None] | None = None  # in place of the body
         for name, value in _pairs(headers) if headers != () else ():
@@ -104,12 +111,17 @@ class Response:
 
     @classmethod
     def html(cls, text: str, status: int = 200) -> Response:
-        """Answer with a page."""
+        """Answer with a page, as text/html in UTF-8."""
         return cls(text, status, content_type="text/html; charset=utf-8")
 
     @classmethod
     def redirect(cls, location: str, status: int = 303) -> Response:
         """Send the client elsewhere: with 303 to fetch a page (RFC 9110 section 15.4.4).
+
+        Args:
+            location: A path of this server or a whole URI, escaped.
+            status: 301, 302, 303, 307 or 308; the last two have the client repeat its method and
+                body there.
 
         Raises:
             TypeError: The location is no str.
@@ -148,7 +160,9 @@ class Response:
         """Add a header behind those that are there.
 
         Raises:
-            ValueError: The header could not be told from the next one, or is the server's to send.
+            TypeError: The name or the value is no str.
+            ValueError: The name is none, the value has a line end, or the header is the server's to
+                send (Content-Length, Transfer-Encoding, Connection); or the response is a `file`.
         """
         if self._file is not None:
             raise ValueError("a file is sent with the headers that go with it, and no others")
@@ -190,7 +204,7 @@ class Response:
 
         Raises:
             TypeError: An argument has the wrong type.
-            ValueError: A part that the header cannot hold, or that browsers do not heed.
+            ValueError: A part cannot be in the header, or browsers do not heed it.
         """
         if not isinstance(name, str):
             raise TypeError(f"the name of a cookie: expected a str, got {name!r}")

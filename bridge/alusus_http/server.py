@@ -13,10 +13,12 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NoReturn, Self, TypeVar, overload
 
-from . import _daemons, _hosting, _loading, _options, _requests, _signals, _sockets, http
+from . import _hosting, _loading, _options, _requests, _signals, _sockets, http
 from ._engine import Answer, Engine, logger
+from ._finishing import finished, in_thread
 from ._marshal import require_unforked, type_error
 from ._requests import Route
+from ._rfc6455 import BINARY, TEXT
 from ._sockets import Authorize, SocketOptions, Workers
 from .errors import (
     InvalidArgumentError,
@@ -31,9 +33,16 @@ from .websocket import AsyncWebSocket, Message, WebSocket, as_bytes
 
 __all__ = ["Server"]
 
-_T = TypeVar("_T")
 _H = TypeVar("_H", bound=_requests.Handler)
 _W = TypeVar("_W", bound=_sockets.Handler)
+
+# Seconds between two looks whether the loop, which is to stop a server, has been closed instead.
+_PATIENCE = 0.1
+
+# Seconds for functions that were given up to notice it, and to return.
+_LAST_WORDS = 1.0
+
+_METRICS = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's type of text
 
 
 class Server:
@@ -58,18 +67,22 @@ class Server:
         max_connections: How many WebSockets may be open; one more client gets 503.
         max_message_size: Bytes of a message, above which a WebSocket is closed with 1009.
         max_queue_size: Bytes that wait for a client that takes them slowly, before `send` waits.
-        max_body_size: Bytes of a request's body, above which the answer is 413.
+        max_body_size: Bytes of a request's body, above which the answer is 413; a route may have
+            another limit.
         ping_interval: Seconds after which a quiet WebSocket is sent a ping; None for never.
         ping_timeout: Seconds that it may leave it unanswered.
-        idle_timeout: Seconds after which a WebSocket without any message is closed; None for never.
+        idle_timeout: Seconds after which a WebSocket without any message is closed with 1001; None
+            for never.
         close_timeout: Seconds that a client may take to answer a close.
-        request_timeout: Seconds that a client may keep a reading or writing server waiting.
+        request_timeout: Seconds that the server waits for a client, each time that it reads from
+            a request or writes an answer.
         grace: Seconds that handlers have to end when the server stops; then tasks are cancelled.
         compression: Whether messages may be compressed (permessage-deflate, RFC 7692).
         origins: The origins whose pages may open WebSockets (RFC 6454), such as
             "https://example.org"; None for any.
         metrics: A path that answers with `metrics`; None for none.
-        options: More of CivetWeb's options, by its names; they have the last word.
+        options: More options of CivetWeb and of the library, by their own names, which
+            `http.get_valid_options` lists. They have the last word.
 
     Raises:
         InvalidArgumentError: An argument is outside what it may be.
@@ -167,22 +180,22 @@ class Server:
 
         It takes a `Request` and returns a `Response`, or its body as str or bytes; an async
         function runs on the loop. What it raises is logged and answered with 500, `BadRequest`
-        with 400, `Reject` with the answer that it holds. HEAD is answered where GET is; another
-        method gets 405.
+        with 400, `Reject` with the answer that it holds.
 
         Args:
             path: The path, without a query; `/files/**` serves all below `/files/`.
-            methods: The methods that the function answers.
-            max_body_size: Bytes of a body, above which the answer is 413; without this, as the
-                server has it.
-            stream: Leave the body to the function, to be read from `Request.stream` or `astream`.
+            methods: The methods that the function answers, HEAD with GET; any other gets 405.
+            max_body_size: Bytes of a body, above which the answer is 413, also with `stream`;
+                without this, as the server has it.
+            stream: Leave the body to the function, which reads it from `Request.stream` or
+                `Request.astream`.
 
         Returns:
-            What takes the function and returns it.
+            A decorator, which returns the function as it is.
 
         Raises:
-            InvalidArgumentError: The path is none, or has a handler, or another argument is outside
-                what it may be.
+            InvalidArgumentError: The path is not one, or has a handler already, or another argument
+                is outside what it may be.
             TypeError: What is given is no handler, or an argument has the wrong type.
         """
         _check_path(path)
@@ -258,20 +271,20 @@ class Server:
 
         Args:
             path: The path, without a query; `/chat/**` serves all below `/chat/`.
-            subprotocols: Those that the handler speaks; the client's first one is chosen.
-            origins: The origins whose pages may connect, besides what the server has.
+            subprotocols: Those that the handler speaks; the client's first one of them is chosen.
+            origins: The origins whose pages may connect, of those that the server lets in.
             max_message_size: Bytes of a message, fewer than the server allows.
-            groups: Groups that each WebSocket of the path joins.
+            groups: Groups that each WebSocket of the path joins when it is open.
             authorize: Called with the request before the WebSocket is open, sync or async; it may
                 raise `Reject`.
             native: Compiled handlers, in place of Python's.
 
         Returns:
-            What takes the handler and returns it; None with `native`.
+            A decorator, which returns the handler as it is; None with `native`.
 
         Raises:
-            InvalidArgumentError: The path is none, or has a handler, or another argument is outside
-                what it may be, or is not for `native`.
+            InvalidArgumentError: The path is not one, or has a handler already, or another argument
+                is outside what it may be, or is not for `native`.
             TypeError: What is given is no handler, or an argument has the wrong type.
         """
         _check_path(path)
@@ -322,9 +335,10 @@ class Server:
             How many it was sent to; 0 while the server stops.
 
         Raises:
+            TypeError: An argument has the wrong type.
             WrongStateError: The server does not run.
         """
-        opcode = 1 if isinstance(message, str) else 2
+        opcode = TEXT if isinstance(message, str) else BINARY
         context = self._running.context
         data: Any = message
         try:
@@ -404,7 +418,7 @@ class Server:
 
         Raises:
             AddressInUseError: Something else listens on the port.
-            UnknownOptionError: One of `options` is none of CivetWeb's.
+            UnknownOptionError: There is no option of a name that is given in `options`.
             WrongStateError: It runs already.
             HttpError: It cannot be started otherwise; the message says why.
         """
@@ -476,7 +490,6 @@ class Server:
         with _signals.heeded(lambda: wake.put(None)):
             self._open(None, wake)
             try:
-                logger.info("serving at %s", self.url)
                 _signals.wait(wake)
             finally:
                 self.stop()
@@ -539,13 +552,19 @@ class Server:
         Raises:
             HttpError: As `start`.
         """
-        engine = await self._start_on_loop()
-        try:
-            logger.info("serving at %s", self.url)
-            with _signals.heeded_in_loop(lambda: self._begin_shutdown(engine)):
+        started: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
+
+        def stop() -> None:
+            # A signal may come before there is anything to stop.
+            started.add_done_callback(lambda done: self._begin_shutdown(done.result()))
+
+        with _signals.heeded_in_loop(stop):
+            engine = await self._start_on_loop()
+            started.set_result(engine)
+            try:
                 await engine.ended.wait()
-        finally:
-            await self._stop_on_loop(engine)
+            finally:
+                await self._stop_on_loop(engine)
 
     async def __aenter__(self) -> Self:
         """Start to serve on the running loop, for the block."""
@@ -559,8 +578,8 @@ class Server:
 
     async def _start_on_loop(self) -> Engine:
         # On another thread: what the library logs meanwhile comes to the loop.
-        opening = _in_thread(self._open, asyncio.get_running_loop())
-        cancelled = await _finished(opening)
+        opening = in_thread(self._open, asyncio.get_running_loop())
+        cancelled = await finished(opening)
         engine = opening.result()
         if cancelled:
             await self._stop_on_loop(engine)
@@ -569,7 +588,7 @@ class Server:
 
     async def _stop_on_loop(self, engine: Engine) -> None:
         stopping = self._begin_shutdown(engine)
-        cancelled = await _finished(stopping)
+        cancelled = await finished(stopping)
         stopping.result()
         if cancelled:
             raise asyncio.CancelledError
@@ -596,20 +615,20 @@ class Server:
     async def _shut_down(self, engine: Engine) -> None:
         """Stop. A loop that ends cancels this, too, with all tasks, and it is done nevertheless."""
         try:
-            draining = _in_thread(self._drain)
-            await _finished(draining)
+            draining = in_thread(self._drain)
+            await finished(draining)
             deadline = draining.result()
-            stop = _in_thread(engine.stop, deadline)
-            await _finished(stop, timeout=_left(deadline))
+            stop = in_thread(engine.stop, deadline)
+            await finished(stop, timeout=_left(deadline))
             if not stop.done():
                 self._give_up()
                 engine.cancel()
-            await _finished(stop)
-            await _finished(*engine.tasks, timeout=_left(deadline))
+            await finished(stop)
+            await finished(*engine.tasks, timeout=_left(deadline))
             engine.cancel()
-            await _finished(*engine.tasks)
+            await finished(*engine.tasks)
             last_words = max(_left(deadline), _LAST_WORDS)
-            await _finished(_in_thread(self._workers.join, last_words))
+            await finished(in_thread(self._workers.join, last_words))
             stop.result()
         finally:
             self._close()
@@ -662,6 +681,7 @@ class Server:
                 self._in_flight.open()
                 self._stopped.clear()
                 self._engine = engine
+                logger.info("serving at %s", self.url)
 
             try:
                 return Engine(options, self._answer, prepare, loop)
@@ -679,7 +699,7 @@ class Server:
 
     def _give_up(self) -> None:
         for sockets in self._served:
-            sockets.end_all()
+            sockets.give_up()
 
     def _add(self, options: SocketOptions, handler: Any) -> None:
         with self._lock:
@@ -715,41 +735,8 @@ class Server:
         )
 
 
-# Seconds between two looks whether the loop, which is to stop a server, has been closed instead.
-_PATIENCE = 0.1
-
-# Seconds for functions that were given up to notice it, and to return.
-_LAST_WORDS = 1.0
-
-
 def _left(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
-
-
-def _in_thread(function: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
-    """As asyncio.to_thread, for what has to be done even when the loop ends.
-
-    It is no task, which the loop would cancel, nor has the executor been shut down.
-    """
-    return asyncio.wrap_future(_daemons.start(function, *arguments))
-
-
-async def _finished(*futures: asyncio.Future[Any], timeout: float | None = None) -> bool:
-    """Wait for what has to be finished, cancelled or not; return whether this task was."""
-    deadline = None if timeout is None else time.monotonic() + timeout
-    cancelled = False
-    while waiting := [future for future in futures if not future.done()]:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            break
-        try:
-            await asyncio.wait(waiting, timeout=left)
-        except asyncio.CancelledError:
-            cancelled = True
-    return cancelled
-
-
-_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _check_path(path: str) -> None:

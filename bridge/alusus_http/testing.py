@@ -1,4 +1,4 @@
-"""For the tests of programs that serve: a server on a free port, for the time of a test.
+"""For tests with pytest of programs that serve: a server on a free port, for the time of a test.
 
 In a `conftest.py`, `from alusus_http.testing import serve` makes the fixture known. A test then has
 the program's own server run, wherever that listens otherwise:
@@ -16,18 +16,29 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ImportError('alusus_http.testing is for pytest: run "pip install pytest"') from error
 
 from .server import Server
 
 __all__ = ["Serve", "running", "serve"]
 
 Serve: TypeAlias = Callable[[Server], Server]
+"""What the fixture `serve` gives to a test: it starts a server, and returns it."""
 
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
-    """Run a server on a free port of this machine's own address, for the block."""
+    """Run a server on a free port of 127.0.0.1, for a `with` block.
+
+    It gives the server, whose `url`, `ws_url` and `ports` say where that is. Afterwards the server
+    listens where it was made to, should it be started again.
+
+    Raises:
+        HttpError: As `Server.start`.
+    """
     place = server._place
     server._place = ("127.0.0.1", 0)
     try:
@@ -39,6 +50,6 @@ def running(server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Run servers that the test hands over, until it ends."""
+    """Run the servers that a test hands over until it ends: a fixture, to be imported."""
     with ExitStack() as stack:
         yield lambda server: stack.enter_context(running(server))

@@ -8,10 +8,11 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, NoReturn, TypeAlias
 
-from . import _options, http
+from . import _driver, _options, http
 from ._marshal import type_error
 from ._pacing import Line, write_in_turn
 from ._reading import Reader
+from ._rfc6455 import ABNORMAL, BINARY, GOING_AWAY, NO_STATUS, NORMAL, PING, TEXT
 from .errors import (
     ConnectionClosed,
     ConnectionClosedError,
@@ -25,9 +26,6 @@ from .request import Request
 from .response import Response
 
 __all__ = ["AsyncWebSocket", "Reject", "WebSocket"]
-
-TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9  # opcodes (RFC 6455 section 5.2)
-NORMAL, GOING_AWAY, NO_STATUS, ABNORMAL = 1000, 1001, 1005, 1006  # close codes (section 7.4.1)
 
 FOREVER, AT_ONCE = -1, 0  # as a timeout of write_to_web_socket_within
 
@@ -49,6 +47,9 @@ class Reject(Exception):
         headers: More headers.
         body: Text or bytes that say why.
 
+    Attributes:
+        response: The answer that the client gets.
+
     Raises:
         TypeError: As `Response`.
         ValueError: As `Response`, or the status would not refuse.
@@ -61,7 +62,7 @@ class Reject(Exception):
         body: str | bytes = b"",
     ) -> None:
         super().__init__(status)
-        self.response = Response(body, status, headers)
+        self.response: Response = Response(body, status, headers)
         if status < 300:
             raise ValueError(f"status: {status} does not refuse: give 400 to 599, or a redirect")
 
@@ -75,15 +76,13 @@ class _Common:
         state: Yours, for as long as the WebSocket is open; `request.state` is the same.
     """
 
-    __slots__ = ("__weakref__", "_connection", "_over", "_said", "request", "state", "subprotocol")
+    __slots__ = ("__weakref__", "_connection", "_over", "request", "state", "subprotocol")
 
     def __init__(self, connection: http.Connection, request: Request) -> None:
         self._connection = connection
         self._over: ConnectionClosed | None = None  # set when the last event of it has come
-        # What a handler has closed it with, if one has: few clients repeat the reason.
-        self._said: tuple[int, str] | None = None
-        self.request = request
-        self.subprotocol = http.get_subprotocol(connection)
+        self.request: Request = request
+        self.subprotocol: str | None = http.get_subprotocol(connection)
         self.state: SimpleNamespace = request.state
 
     def __repr__(self) -> str:
@@ -147,22 +146,12 @@ class _Common:
 
     def _close(self, code: int, reason: str) -> None:
         close(self._connection, code, reason)
-        if self._said is None:
-            self._said = code, reason
-
-    def _end(self, code: int) -> ConnectionClosed:
-        """How it has ended, with this code."""
-        over = self._over
-        if over is None or over.code != code or not over.reason:
-            said, reason = self._said or (0, "")
-            over = closed(code or ABNORMAL, reason if said == code else "")
-        return over
 
     def _raise_closed(self) -> NoReturn:
         over = self._over
         if over is None:  # it is closing, and its last event has not come yet
             with suppress(InvalidHandleError):
-                over = self._end(http.get_close_code(self._connection))
+                over = how_it_ended(self._connection)
         raise over or closed(ABNORMAL, "") from None
 
 
@@ -185,6 +174,16 @@ def close(connection: http.Connection, code: int, reason: str) -> None:
         http.close_web_socket_with_reason(connection, code, reason)
 
 
+def how_it_ended(connection: http.Connection) -> ConnectionClosed:
+    """The exception for the close of a WebSocket that is closing or closed.
+
+    Raises:
+        InvalidHandleError: Nobody knows any more.
+    """
+    code = http.get_close_code(connection)
+    return closed(code or ABNORMAL, http.get_close_reason(connection) or "")
+
+
 def closed(code: int, reason: str) -> ConnectionClosed:
     """The exception for a close code."""
     ok = code in (NORMAL, GOING_AWAY, NO_STATUS)
@@ -194,18 +193,24 @@ def closed(code: int, reason: str) -> ConnectionClosed:
 class TaskInbox:
     """Messages on their way to a task. Of the loop's thread alone."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: http.Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._connection = connection
+        self._awake = False  # there are messages and nobody comes for them, and the library knows
         # Few: an empty deque would be the largest thing of an idle WebSocket.
         self._messages: list[str | bytes] = []
         self._over: ConnectionClosed | None = None
         self._abandoned = False
         self._on_room: Callable[[], object] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None  # of a task in `get` or `ended`
 
     def put(self, message: str | bytes) -> bool:
         """Add a message; False when the next one has to wait for room."""
         if not self._abandoned:
+            # Whoever waits takes one message at once, and may be a long time about it.
+            comes = self._waiter is not None and not self._waiter.cancelled()
+            if not self._awake and (self._messages or not comes):
+                self._keep_awake(True)
             self._messages.append(message)
             self._wake()
         return len(self._messages) < MOST_UNREAD
@@ -222,8 +227,15 @@ class TaskInbox:
         while not self._messages:
             if self._over is not None:
                 raise closed(self._over.code, self._over.reason)
-            await self._change()
+            waiter = self._change()
+            try:
+                await waiter
+            finally:
+                if self._waiter is waiter:
+                    self._waiter = None
         message = self._messages.pop(0)
+        if self._awake and not self._messages:
+            self._keep_awake(False)
         on_room, self._on_room = self._on_room, None
         if on_room is not None:
             on_room()
@@ -245,6 +257,8 @@ class TaskInbox:
         """Drop what is there and what still comes: the handler has returned."""
         self._abandoned = True
         self._messages.clear()
+        if self._awake:
+            self._keep_awake(False)
         on_room, self._on_room = self._on_room, None
         if on_room is not None:
             on_room()
@@ -256,9 +270,12 @@ class TaskInbox:
         return self._waiter
 
     def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _keep_awake(self, awake: bool) -> None:
+        self._awake = awake
+        _driver.keep_awake(self._connection, awake)
 
 
 class WebSocket(_Common):
@@ -327,18 +344,31 @@ class WebSocket(_Common):
             return
 
     def ping(self, data: Bytes = b"") -> None:
-        """Send a ping with up to 125 bytes, besides those that the server sends by itself."""
+        """Send a ping with up to 125 bytes, besides those that the server sends by itself.
+
+        Raises:
+            ConnectionClosed: The WebSocket is closed or closing.
+            InvalidArgumentError: There are more bytes.
+        """
         self._ping(data)
 
-    def close(self, code: int = NORMAL, reason: str = "") -> None:
+    def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close, without waiting for the client; nothing happens to one that is closed.
 
         Args:
             code: 1000 when all is done, or what RFC 6455 section 7.4 has for the case; 4000 to
                 4999 are the program's own.
             reason: A text for the client, up to 123 bytes in UTF-8.
+
+        Raises:
+            InvalidArgumentError: The code may not be sent, or the reason is too long.
         """
         self._close(code, reason)
+
+    def _serve_here(self) -> None:
+        """Be served by a function on this thread."""
+        if self._reader is not None:
+            self._reader.serve_here()
 
     def _give_up(self) -> None:
         """Receive no more: the function has returned, or has had its time."""
@@ -361,7 +391,7 @@ class AsyncWebSocket(_Common):
     ) -> None:
         super().__init__(connection, request)
         self._line: Line = []  # of the tasks that wait to send
-        self._inbox = TaskInbox(loop)
+        self._inbox = TaskInbox(connection, loop)
 
     def _give_up(self) -> None:
         """Drop what still comes: the function has returned, or has had its time."""
@@ -400,16 +430,24 @@ class AsyncWebSocket(_Common):
         return _AsyncMessages(self._inbox)
 
     async def ping(self, data: Bytes = b"") -> None:
-        """Send a ping with up to 125 bytes, besides those that the server sends by itself."""
+        """Send a ping with up to 125 bytes, besides those that the server sends by itself.
+
+        Raises:
+            ConnectionClosed: The WebSocket is closed or closing.
+            InvalidArgumentError: There are more bytes.
+        """
         self._ping(data)
 
-    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+    async def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close, without waiting for the client; nothing happens to one that is closed.
 
         Args:
             code: 1000 when all is done, or what RFC 6455 section 7.4 has for the case; 4000 to
                 4999 are the program's own.
             reason: A text for the client, up to 123 bytes in UTF-8.
+
+        Raises:
+            InvalidArgumentError: The code may not be sent, or the reason is too long.
         """
         self._close(code, reason)
 

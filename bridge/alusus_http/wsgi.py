@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,6 +26,7 @@ from wsgiref.util import FileWrapper
 from . import _driver, _exchange, _hosting, http
 from ._answer import MOST_HEADS, Head, make_head
 from ._exchange import Exchange, Key
+from ._unreadable import UnreadableError
 from .errors import ConnectionClosedError
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _is_pair_of_str(pair: object) -> bool:
 
 
 class Server(_hosting.Server["WSGIApplication"]):
-    """An application that is served, on threads of this package."""
+    """An application of WSGI that is served, each request of it on a thread of this package."""
 
     def _prepare(self) -> None:
         self._environ_of = lru_cache(_hosting.MOST_PEERS)(self._make_environ)
@@ -283,13 +283,14 @@ class Server(_hosting.Server["WSGIApplication"]):
                     environ[variable] = value
             call.run(self._application, environ)
             complete = True
+        except UnreadableError as error:
+            _log.debug("%s %s: %s", method, path, error)
+            call.fail(error.status, error.reason)
         except ConnectionClosedError:
             _log.debug("the client has gone before it had the answer", exc_info=True)
         except BaseException:
             _log.exception("%s %s failed", method, path)
-            if not call.sent:
-                with suppress(ConnectionClosedError):
-                    call.fail()
+            call.fail()
         finally:
             if not complete:
                 call.abandon()  # which does nothing when it has been answered with 500

@@ -25,8 +25,16 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/alusus_http.pc"
 # Alusus: beside the module, which imports it by its file name.
 set(stubs "${PROJECT_SOURCE_DIR}/alusus_stubs")
 install(TARGETS alusus_http COMPONENT alusus EXCLUDE_FROM_ALL LIBRARY DESTINATION .)
-install(FILES "${stubs}/Http.alusus" "${stubs}/بـننت.أسس" "${stubs}/README.md" "${stubs}/README.ar.md"
-  "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION . COMPONENT alusus EXCLUDE_FROM_ALL)
+install(FILES "${stubs}/Http.alusus" "${stubs}/بـننت.أسس" "${PROJECT_SOURCE_DIR}/LICENSE"
+  DESTINATION . COMPONENT alusus EXCLUDE_FROM_ALL)
+foreach(readme README.md README.ar.md)
+  # In the package docs/ is beside it, in the source beside its folder.
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${stubs}/${readme}")
+  file(READ "${stubs}/${readme}" text)
+  string(REPLACE "](../docs/" "](docs/" text "${text}")
+  file(GENERATE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/package/${readme}" CONTENT "${text}")
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/package/${readme}" DESTINATION . COMPONENT alusus EXCLUDE_FROM_ALL)
+endforeach()
 install(FILES "${PROJECT_SOURCE_DIR}/docs/security.md" DESTINATION docs COMPONENT alusus EXCLUDE_FROM_ALL)
 foreach(page reference/http upgrading coverage)
   cmake_path(GET page PARENT_PATH folder)

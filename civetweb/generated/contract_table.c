@@ -3,7 +3,7 @@
 #include "contract.h"
 
 const int32_t contract_version = 1;
-const uint64_t contract_checksum = UINT64_C(0x8330f5b51ecae2b6);
+const uint64_t contract_checksum = UINT64_C(0x8e618155eeee202b);
 const char contract_library_version[] = "0.3.100";
 
 const struct contract_entry contract_entries[] = {
@@ -32,6 +32,7 @@ const struct contract_entry contract_entries[] = {
     {"ah_external_ssl_ctx_domain_callback", UINT64_C(0x95dc75eda0a1763c)},
     {"ah_form_field", UINT64_C(0x56303f5ad8db8a66)},
     {"ah_get_close_code", UINT64_C(0x4ef94390b4e0c661)},
+    {"ah_get_close_reason", UINT64_C(0xf91b6f9a5e2e924d)},
     {"ah_get_connection_info", UINT64_C(0x2ad271fce73552d0)},
     {"ah_get_context", UINT64_C(0x5e2e89d14ad90015)},
     {"ah_get_cookie", UINT64_C(0x0a936442ba4a1dd4)},

@@ -1061,6 +1061,20 @@ int32_t ah_get_close_code(ah_connection *connection)
     return result;
 }
 
+const char *ah_get_close_reason(ah_connection *connection)
+{
+    struct connection *pinned;
+    const char *result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONNECTION, connection);
+    if (pinned == NULL)
+        return NULL;
+    result = rt_get_close_reason(pinned);
+    handle_unpin(connection);
+    return result;
+}
+
 int64_t ah_get_queued_bytes(ah_connection *connection)
 {
     struct connection *pinned;

@@ -101,6 +101,7 @@ int32_t rt_close_web_socket(struct connection *connection);
 int32_t rt_close_web_socket_with_reason(struct connection *connection, int32_t code, const char *reason);
 const char *rt_get_subprotocol(struct connection *connection);
 int32_t rt_get_close_code(struct connection *connection);
+const char *rt_get_close_reason(struct connection *connection);
 int64_t rt_get_queued_bytes(struct connection *connection);
 int32_t rt_join_group(struct connection *connection, const char *name);
 int32_t rt_leave_group(struct connection *connection, const char *name);

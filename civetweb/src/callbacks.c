@@ -122,24 +122,33 @@ static int begin_request(struct mg_connection *civetweb)
     return status;
 }
 
-static void end_request(const struct mg_connection *read_only, int status)
+/* Count a request that has been answered, and tell the program; without a connection, which lives on elsewhere, its
+ * end is told there. */
+static void conclude(struct mg_connection *civetweb, struct connection *connection, int status)
 {
-    struct mg_connection *civetweb = (struct mg_connection *)read_only;
-    struct connection *connection = connection_of(civetweb);
     struct server *server = server_of(civetweb), *before;
     int64_t received = civetweb_bytes_read(civetweb);
     int64_t sent = civetweb_bytes_written(civetweb);
 
     server_count_request(&server->statistics, status, received, sent);
-    civetweb_mask_controls(civetweb); /* it writes the line of its access log next */
-    if (connection == NULL)           /* it lives on elsewhere, and its request ends there */
-        return;
-    connection_count_request(connection, received, sent);
-    if (server->callbacks.end_request != NULL) {
+    if (connection != NULL)
+        connection_count_request(connection, received, sent);
+    if (connection != NULL && server->callbacks.end_request != NULL) {
         before = server_enter(server);
         server->callbacks.end_request(connection->handle, status);
         server_leave(before);
     }
+    civetweb_mask_controls(civetweb); /* for the access log, whose line is written next */
+}
+
+static void end_request(const struct mg_connection *read_only, int status)
+{
+    struct mg_connection *civetweb = (struct mg_connection *)read_only;
+    struct connection *connection = connection_of(civetweb);
+
+    conclude(civetweb, connection, status);
+    if (connection == NULL)
+        return;
     if (!civetweb_keeps_alive(civetweb) && civetweb_client_goes_on(civetweb))
         civetweb_drain(civetweb);
     civetweb_log_content_only(civetweb);
@@ -163,22 +172,12 @@ static void answer_passed_over(struct mg_connection *civetweb)
 /* The end of a request that could not be read, or has no path here: CivetWeb does not call end_request for it. */
 static void end_unhandled(struct mg_connection *civetweb, struct connection *connection)
 {
-    struct server *server = connection->server, *before;
     int status = civetweb_unhandled_status(civetweb);
-    int64_t received = civetweb_bytes_read(civetweb);
-    int64_t sent = civetweb_bytes_written(civetweb);
 
     if (status == 0)
         return;
     connection_forget_request(connection); /* this is not the last one */
-    server_count_request(&server->statistics, status, received, sent);
-    connection_count_request(connection, received, sent);
-    if (server->callbacks.end_request != NULL) {
-        before = server_enter(server);
-        server->callbacks.end_request(connection->handle, status);
-        server_leave(before);
-    }
-    civetweb_mask_controls(civetweb);
+    conclude(civetweb, connection, status);
     civetweb_log_content_only(civetweb);
     civetweb_log_access(civetweb);
 }

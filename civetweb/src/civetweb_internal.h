@@ -64,7 +64,13 @@ int civetweb_check_password(struct mg_connection *connection, const char *domain
 uint64_t civetweb_nonce(struct mg_connection *connection);
 
 /* Read what has arrived of the request's body, up to `size` bytes, waiting for the first one: mg_read waits
- * until the buffer is full. 0 at the end of the body; -1 when it cannot be read to its end. */
+ * until the buffer is full. 0 at the end of the body; one of these when it cannot be read to its end, which is to be
+ * the last call for this body. */
+enum {
+    CIVETWEB_READ_CLOSED = -1,   /* the client has gone, or the server is being stopped */
+    CIVETWEB_READ_LATE = -2,     /* nothing has come for the time of civetweb_request_timeout */
+    CIVETWEB_READ_MALFORMED = -3 /* the chunks break the rules (RFC 9112, section 7.1) */
+};
 int civetweb_read(struct mg_connection *connection, void *buffer, size_t size);
 
 /* How much of the request's body, or of the current chunk of it, has not been read. */
@@ -182,9 +188,12 @@ int civetweb_socket(const struct mg_connection *connection);
 /* What has arrived behind the request's headers. It is CivetWeb's memory, until the request is over. */
 const uint8_t *civetweb_early_bytes(const struct mg_connection *connection, size_t *size);
 
-/* Take the socket (and its TLS, or null) out of a connection. CivetWeb then ends the connection
- * without touching it. */
+/* Take the socket (and its TLS, or null) out of a connection, which is CivetWeb's data no more. CivetWeb then ends its
+ * own without touching it. */
 int civetweb_take_socket(struct mg_connection *connection, SSL **tls);
+
+/* Have the request count as answered with that status, where CivetWeb does not learn it from a callback. */
+void civetweb_note_status(struct mg_connection *connection, int status);
 
 /* Close the connections that were accepted and reached no worker before the server stopped, which CivetWeb
  * forgets. For exit_context: the threads have ended, and their memory is still there. */
@@ -207,7 +216,7 @@ bool civetweb_reads_access_list(const char *list);
 /* Write a line of the error log that is about no client. */
 void civetweb_log(struct mg_context *civetweb, const char *message);
 
-/* Have the access log tell the bytes of the answer without its head, from here on. */
+/* Have the access log tell the bytes of the answer without its framing, from here on. */
 void civetweb_log_content_only(struct mg_connection *connection);
 
 /* The status by which a request was answered that CivetWeb does not count as one, for it could not read its head or

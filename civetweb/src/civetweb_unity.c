@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static FILE *client_fopen(const struct mg_connection *conn, const char *path, co
 static DIR *client_opendir(const struct mg_connection *conn, const char *path);
 static struct dirent *client_readdir(const struct mg_connection *conn, DIR *folder);
 static bool client_may_write(const struct mg_connection *conn);
+static int noted_poll(struct pollfd *sockets, nfds_t count, int milliseconds);
 static unsigned long chunk_strtoul(const struct mg_connection *conn, const char *text, char **end, int base);
 static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count);
 static ssize_t counted_send(int socket, const void *data, size_t size, int flags);
@@ -51,6 +53,7 @@ static const char *tls_error_text(unsigned long error);
 #define remove(path) (client_may_write(conn) ? remove(path) : -1)
 #define rename(from, to) (client_may_write(conn) ? rename(from, to) : -1)
 #define rmdir(path) (client_may_write(conn) ? rmdir(path) : -1)
+#define poll(sockets, count, milliseconds) noted_poll(sockets, count, milliseconds)
 #define strtoul(text, end, base) chunk_strtoul(conn, text, end, base)
 #define sendfile(out, in, offset, count) counted_sendfile(out, in, offset, count)
 #define send(socket, data, size, flags) counted_send(socket, data, size, flags)
@@ -90,6 +93,7 @@ static int is_print_or_tab(int c)
 #undef remove
 #undef rename
 #undef rmdir
+#undef poll
 #undef strtoul
 #undef sendfile
 #undef send
@@ -113,13 +117,13 @@ static bool is_logged(const struct mg_connection *connection)
     return connection->phys_ctx->callbacks.log_access != NULL || connection->dom_ctx->config[ACCESS_LOG_FILE] != NULL;
 }
 
-/* The access log tells the bytes of the body: the head's are counted as they leave, whoever has written them. */
+/* The access log tells the bytes of the body: the framing's are counted as they leave, whoever has written them. */
 static void note_sent(const struct mg_connection *connection, const char *data, ssize_t size)
 {
     struct connection *client = connection == NULL ? NULL : connection_of(connection);
 
     if (client != NULL && size > 0 && is_logged(connection))
-        sent_head_note(&client->sent_head, data, (size_t)size);
+        sent_framing_note(&client->sent_framing, data, (size_t)size);
 }
 
 /* CivetWeb counts what it writes, but not what it has the kernel send from a file. */
@@ -157,7 +161,7 @@ static void begin_request_on(struct mg_connection *connection)
     if (connection->ssl == NULL)
         connection->dom_ctx = &connection->phys_ctx->dd;
     if (client != NULL)
-        client->sent_head = (struct sent_head){0};
+        client->sent_framing = (struct sent_framing){0};
     answering = connection;
 }
 
@@ -180,9 +184,19 @@ static const char *tls_error_text(unsigned long error)
     return text;
 }
 
+/* What this thread's last wait for a socket has brought: 0 when its time was over. */
+static _Thread_local int polled;
+
+static int noted_poll(struct pollfd *sockets, nfds_t count, int milliseconds)
+{
+    polled = poll(sockets, count, milliseconds);
+    return polled;
+}
+
 /* The size of a chunk, which alone is written in base 16. CivetWeb adds it to a signed number: one that is too great
- * reads as none, which it refuses. It skips a chunk extension up to a CR, whatever that contains, and a proxy that
- * ends it elsewhere sees another end of the body: then nothing that follows is read. */
+ * reads as none, which it refuses; so does one with a CR amid its digits, where CivetWeb stops to look. It skips a chunk
+ * extension up to a CR, whatever that contains, and a proxy that ends it elsewhere sees another end of the body: then
+ * nothing that follows is read. */
 static unsigned long chunk_strtoul(const struct mg_connection *connection, const char *text, char **end, int base)
 {
     unsigned long size = strtoul(text, end, base);
@@ -190,7 +204,7 @@ static unsigned long chunk_strtoul(const struct mg_connection *connection, const
 
     if (base != 16)
         return size;
-    if (size > (unsigned long)INT64_MAX / 2) {
+    if (size > (unsigned long)INT64_MAX / 2 || strcmp(*end, "\r\n") != 0) {
         *end = (char *)text;
         return 1;
     }
@@ -542,6 +556,15 @@ static int read_more(struct mg_connection *connection, char *buffer, int64_t siz
     return size > 1 ? mg_read_inner(connection, buffer, (size_t)size - 1) : 0;
 }
 
+/* Why nothing could be read. CivetWeb adds to the length whatever part of the chunks it goes on to read: when it has
+ * got all of that and fails, what it has got is wrong. */
+static int read_failure(const struct mg_connection *connection)
+{
+    if (connection->is_chunked == 2 && civetweb_body_left(connection) == 0)
+        return CIVETWEB_READ_MALFORMED;
+    return polled == 0 && !civetweb_is_stopping(connection) ? CIVETWEB_READ_LATE : CIVETWEB_READ_CLOSED;
+}
+
 int civetweb_read(struct mg_connection *connection, void *buffer, size_t size)
 {
     int total, count;
@@ -552,7 +575,7 @@ int civetweb_read(struct mg_connection *connection, void *buffer, size_t size)
         size = INT_MAX;
     total = mg_read(connection, buffer, 1);
     if (total <= 0)
-        return total == 0 && civetweb_body_is_complete(connection) ? 0 : -1;
+        return total == 0 && civetweb_body_is_complete(connection) ? 0 : read_failure(connection);
     while ((size_t)total < size && (count = read_more(connection, (char *)buffer + total, (int64_t)size - total)) > 0)
         total += count;
     return total;
@@ -924,7 +947,13 @@ int civetweb_take_socket(struct mg_connection *connection, SSL **tls)
     connection->ssl = NULL;
     connection->must_close = 1;
     connection->status_code = 101;
+    mg_set_user_connection_data(connection, NULL);
     return taken;
+}
+
+void civetweb_note_status(struct mg_connection *connection, int status)
+{
+    connection->status_code = status;
 }
 
 void civetweb_close_unserved(const struct mg_context *civetweb)
@@ -994,7 +1023,7 @@ void civetweb_log_content_only(struct mg_connection *connection)
     const struct connection *client = connection_of(connection);
 
     if (client != NULL && is_logged(connection))
-        connection->num_bytes_sent -= client->sent_head.size;
+        connection->num_bytes_sent -= client->sent_framing.size;
 }
 
 int civetweb_unhandled_status(const struct mg_connection *connection)

@@ -107,6 +107,7 @@ static void forget_request(struct connection *connection)
     form_free(connection->form);
     connection->form = NULL;
     connection->continued = false;
+    connection->unreadable = 0;
     connection->chunk_start = 0;
     free(connection->strings);
     connection->strings = NULL;

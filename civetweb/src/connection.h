@@ -9,7 +9,7 @@
 #include "civetweb.h"
 #include "http/form.h"
 #include "http/response.h"
-#include "http/sent_head.h"
+#include "http/sent_framing.h"
 #include "posted_exchange.h"
 #include "server.h"
 #include "web_socket/web_socket.h"
@@ -40,8 +40,9 @@ struct connection {
     char *user; /* RequestInfo.remoteUser, which is found out while the request is answered */
 
     bool continued; /* the client has been told to send the body that it announced (RFC 9110, section 10.1.1) */
+    int unreadable; /* why the body cannot be read to its end, as civetweb_read has said; 0: nothing is known against it */
     struct response response;
-    struct sent_head sent_head; /* of the answer that is being sent; counted for an access log only */
+    struct sent_framing sent_framing; /* of the answer that is being sent; counted for an access log only */
     struct form *form; /* the request's, or null: nobody has asked for it */
 
     /* Where the next chunk of the body begins, among the bytes behind the head; civetweb_unity.c keeps count. */

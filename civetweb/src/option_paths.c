@@ -10,9 +10,11 @@
 #include "civetweb_internal.h"
 #include "errors.h"
 #include "log_listener.h"
+#include "option_list.h"
 
 #define ROOT "document_root"
 #define PROTECTED "protect_uri"
+#define ERROR_PAGES "error_pages"
 
 static enum ah_error_code code_of(int error)
 {
@@ -34,6 +36,18 @@ bool option_paths_check_readable(const struct options *options, const char *name
         return true;
     error_set(code_of(errno), "option \"%s\" names \"%s\", which cannot be read: %s; give the path of a readable file", name,
               path, strerror(errno));
+    return false;
+}
+
+static bool check_folder(const struct options *options, const char *name)
+{
+    const char *path = options_value(options, name);
+
+    if (!option_paths_check_readable(options, name))
+        return false;
+    if (path == NULL || is_folder(path))
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" names \"%s\", which is no folder; give the path of one", name, path);
     return false;
 }
 
@@ -70,6 +84,29 @@ static bool check_log(const struct options *options, const char *name)
     return false;
 }
 
+/* Pages of errors have the value of the option at the beginning of their paths. */
+static bool check_error_pages(const struct options *options)
+{
+    const char *path = options_value(options, ERROR_PAGES);
+
+    if (path == NULL || *path == '\0' || (is_folder(path) && path[strlen(path) - 1] == '/'))
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"" ERROR_PAGES "\" is \"%s\"; give the folder of the pages, with a slash "
+                                         "at its end", path);
+    return false;
+}
+
+/* A script's interpreter. A relative path begins in the script's folder. */
+static bool check_program(const struct options *options, const char *name)
+{
+    const char *path = options_value(options, name);
+
+    if (path == NULL || *path != '/' || (access(path, X_OK) == 0 && !is_folder(path)))
+        return true;
+    error_set(code_of(errno), "option \"%s\" names \"%s\", which cannot be run; give the path of a program", name, path);
+    return false;
+}
+
 static bool check_root(const struct options *options)
 {
     const char *path = options_value(options, ROOT);
@@ -82,16 +119,16 @@ static bool check_root(const struct options *options)
 }
 
 /* One of the URI=FILE of a list; CivetWeb lets everybody in where it cannot read the file. */
-static bool check_protected(const char *entry)
+static bool check_protected(const char *name, const char *entry)
 {
     const char *equals = strchr(entry, '=');
 
     if (*entry != '/' || equals == NULL)
-        error_set(AH_ERROR_INVALID_ARGUMENT, "option \"" PROTECTED "\" has \"%s\"; give a list of URI=FILE, such as "
-                                             "\"/private=/etc/passwords\"", entry);
+        error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" has \"%s\"; give a list of URI=FILE, such as "
+                                             "\"/private=/etc/passwords\"", name, entry);
     else if (access(equals + 1, R_OK) != 0)
-        error_set(code_of(errno), "option \"" PROTECTED "\" has \"%s\", whose file cannot be read: %s; give the path of a "
-                                  "readable file of passwords", entry, strerror(errno));
+        error_set(code_of(errno), "option \"%s\" has \"%s\", whose file cannot be read: %s; give the path of a readable "
+                                  "file of passwords", name, entry, strerror(errno));
     else
         return true;
     return false;
@@ -99,37 +136,22 @@ static bool check_protected(const char *entry)
 
 static bool check_all_protected(const struct options *options)
 {
-    static const char space[] = " \t";
     const char *list = options_value(options, PROTECTED);
-    char *copy, *entry, *rest;
-    bool good = true;
 
-    if (list == NULL)
-        return true;
-    copy = strdup(list);
-    if (copy == NULL) {
-        error_set_no_memory();
-        return false;
-    }
-    for (entry = strtok_r(copy, ",", &rest); entry != NULL && good; entry = strtok_r(NULL, ",", &rest)) {
-        char *end = entry + strlen(entry);
-
-        entry += strspn(entry, space);
-        while (end > entry && strchr(space, end[-1]) != NULL)
-            *--end = '\0';
-        good = *entry == '\0' || check_protected(entry);
-    }
-    free(copy);
-    return good;
+    return list == NULL || option_list_check(PROTECTED, list, check_protected);
 }
 
 bool option_paths_check(const struct options *options)
 {
     return option_paths_check_readable(options, "ssl_certificate") &&
            option_paths_check_readable(options, "ssl_certificate_chain") &&
-           option_paths_check_readable(options, "ssl_ca_file") && option_paths_check_readable(options, "ssl_ca_path") &&
-           option_paths_check_readable(options, "global_auth_file") && check_all_protected(options) &&
-           check_log(options, "access_log_file") && check_log(options, "error_log_file") && check_root(options);
+           option_paths_check_readable(options, "ssl_ca_file") && check_folder(options, "ssl_ca_path") &&
+           check_folder(options, "websocket_root") &&
+           option_paths_check_readable(options, "global_auth_file") &&
+           option_paths_check_readable(options, "put_delete_auth_file") && check_all_protected(options) &&
+           check_log(options, "access_log_file") && check_log(options, "error_log_file") && check_root(options) &&
+           check_error_pages(options) && check_program(options, "cgi_interpreter") &&
+           check_program(options, "cgi2_interpreter");
 }
 
 void option_paths_tell_missing_root(const struct options *options, struct mg_context *civetweb)

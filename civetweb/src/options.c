@@ -12,6 +12,7 @@
 #include "defaults.h"
 #include "errors.h"
 #include "http/document_root.h"
+#include "option_formats.h"
 #include "option_paths.h"
 #include "web_socket/limits.h"
 
@@ -267,15 +268,25 @@ void options_set_unknown_error(const char *name)
         error_set(AH_ERROR_UNKNOWN_OPTION, "there is no option \"%s\"; getValidOptions tells all that there are", name);
 }
 
-/* What CivetWeb takes of its numbers; of the others, whatever is an int. */
+/* What means something to CivetWeb, of its numbers; of the others, whatever is an int. */
 static const struct {
     const char *name;
     int least, greatest;
 } ranges[] = {
     {"connection_queue", 1, INT_MAX},
+    {"keep_alive_timeout_ms", 0, INT_MAX},
+    {"linger_timeout_ms", -2, INT_MAX}, /* -1: no lingering; -2: as the system does */
     {"listen_backlog", 1, INT_MAX},
     {"max_request_size", 1024, INT_MAX},
     {"num_threads", 1, 65536},
+    {"request_timeout_ms", 1, INT_MAX},
+    {"ssl_cache_timeout", -1, INT_MAX}, /* -1: no cache */
+    {"ssl_protocol_version", 0, 5},
+    {"ssl_verify_depth", 0, INT_MAX},
+    {"static_file_max_age", 0, INT_MAX},
+    {"strict_transport_security_max_age", 0, INT_MAX},
+    {"tcp_nodelay", 0, 1},
+    {"websocket_timeout_ms", 0, INT_MAX}, /* 0: as request_timeout_ms */
 };
 
 static bool check_range(const char *name, const char *value)
@@ -306,7 +317,7 @@ static bool check_value(const struct mg_option *option, const char *value)
                   option->name, value);
         return false;
     default:
-        return true;
+        return option_format_check(option->name, value);
     }
 }
 

@@ -26,13 +26,12 @@
  * A connection that is not lent, such as one with TLS, is polled by its worker, which need not be woken
  * when the answer is complete, since the next request wakes it (it lingers).
  */
+#define _GNU_SOURCE /* POLLRDHUP */
+
 #include "posted_exchange.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -49,6 +48,7 @@
 #include "handles.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "posted_events.h"
 #include "web_socket/loop.h"
 #include "web_socket/web_sockets.h"
 
@@ -81,129 +81,6 @@ void posted_exchange_free(struct posted_exchange *exchange)
     pthread_mutex_destroy(&exchange->mutex);
 }
 
-/* Events */
-
-static bool post(struct connection *connection, int what, int32_t flags, size_t head_size, const void *data, size_t size)
-{
-    ah_event event = {.kind = AH_EVENT_EXCHANGE};
-
-    event.arguments.exchange.connection = connection->handle;
-    event.arguments.exchange.exchange = connection->posted_exchange.number;
-    event.arguments.exchange.what = what;
-    event.arguments.exchange.flags = flags;
-    event.arguments.exchange.head_size = head_size;
-    return events_note(connection->server, &event, data, size);
-}
-
-struct block {
-    char *data;
-    size_t size;
-    size_t capacity;
-};
-
-static void append(struct block *block, const char *bytes, size_t size)
-{
-    if (block->data != NULL && block->size + size <= block->capacity)
-        memcpy(block->data + block->size, bytes, size);
-    block->size += size;
-}
-
-static void append_text(struct block *block, const char *text)
-{
-    append(block, text == NULL ? "" : text, text == NULL ? 1 : strlen(text) + 1);
-}
-
-static void append_lower(struct block *block, const char *text)
-{
-    size_t begin = block->size, i;
-
-    append_text(block, text);
-    if (block->data == NULL || block->size > block->capacity)
-        return;
-    for (i = begin; i < block->size; i++)
-        if (block->data[i] >= 'A' && block->data[i] <= 'Z')
-            block->data[i] += 'a' - 'A';
-}
-
-/* They stay the same for all requests of a connection. */
-static void note_addresses(struct connection *connection)
-{
-    struct posted_exchange *exchange = &connection->posted_exchange;
-    struct sockaddr_storage address;
-    socklen_t length = sizeof address;
-    char local[INET6_ADDRSTRLEN] = "";
-
-    if (getsockname(civetweb_socket(connection->civetweb), (struct sockaddr *)&address, &length) == 0) {
-        if (address.ss_family == AF_INET)
-            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, local, sizeof local);
-        else if (address.ss_family == AF_INET6)
-            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, local, sizeof local);
-    }
-    snprintf(exchange->addresses, sizeof exchange->addresses, "%s %" PRIu16 " %s %" PRIu16, connection->info.remote_addr,
-             (uint16_t)connection->info.remote_port, local, (uint16_t)connection->info.server_port);
-}
-
-/* The request as a row of texts, each with a NUL behind it; alusus_http_events.h has their order. */
-static void append_head(struct block *block, const struct connection *connection)
-{
-    const ah_request_info *info = &connection->info;
-    int i;
-
-    append_text(block, info->request_method);
-    append_text(block, info->local_uri_raw);
-    append_text(block, info->query_string);
-    append(block, info->http_version, strlen(info->http_version));
-    append(block, " ", 1);
-    append_text(block, connection->posted_exchange.addresses);
-    for (i = 0; i < info->number_headers; i++) {
-        append_lower(block, info->http_headers[i].name);
-        append_text(block, info->http_headers[i].value);
-    }
-}
-
-/* What a program is to know of a request besides its texts: ah_exchange_flags. */
-static int32_t flags_of(struct connection *connection)
-{
-    struct mg_connection *civetweb = connection->civetweb;
-    int32_t flags = 0;
-
-    if (civetweb_keeps_alive(civetweb))
-        flags |= AH_EXCHANGE_KEEPS_ALIVE;
-    if (!civetweb_body_is_complete(civetweb))
-        flags |= AH_EXCHANGE_MORE_BODY;
-    if (!request_body_will_come(connection))
-        flags |= AH_EXCHANGE_EXPECTS_CONTINUE;
-    if (strcmp(connection->info.request_method, "HEAD") == 0)
-        flags |= AH_EXCHANGE_HEAD;
-    if (strcmp(connection->info.http_version, "1.0") == 0)
-        flags |= AH_EXCHANGE_HTTP_1_0;
-    return flags;
-}
-
-static bool post_request(struct connection *connection)
-{
-    struct mg_connection *civetweb = connection->civetweb;
-    size_t early = civetweb_early_body(civetweb), head_size;
-    struct block block = {NULL, 0, 0};
-    bool posted;
-
-    append_head(&block, connection);
-    head_size = block.size - 1; /* what has come of the body takes the place of the last NUL */
-    block.capacity = block.size + early;
-    block.data = malloc(block.capacity);
-    if (block.data == NULL)
-        return false;
-    block.size = 0;
-    append_head(&block, connection);
-    if (early > 0 && mg_read(civetweb, block.data + head_size, early) != (int)early) {
-        free(block.data);
-        return false;
-    }
-    posted = post(connection, AH_EXCHANGE_REQUEST, flags_of(connection), head_size, block.data, head_size + early);
-    free(block.data);
-    return posted;
-}
-
 /* The functions from here to ah_post_exchange hold the mutex when they are called and when they return. */
 
 /* Begin the exchange of a request that CivetWeb has read. False: nobody gets it. */
@@ -212,7 +89,7 @@ static bool begin(struct connection *connection)
     struct posted_exchange *exchange = &connection->posted_exchange;
 
     exchange->number++;
-    if (!post_request(connection))
+    if (!posted_events_request(connection))
         return false;
     exchange->answered = exchange->wants_body = exchange->asked = exchange->body_is_here = exchange->lost = false;
     return true;
@@ -221,7 +98,7 @@ static bool begin(struct connection *connection)
 static void report_gone(struct connection *connection)
 {
     if (!connection->posted_exchange.answered)
-        post(connection, AH_EXCHANGE_GONE, 0, 0, NULL, 0);
+        posted_events_tell(connection, AH_EXCHANGE_GONE, 0, NULL, 0);
 }
 
 static void call_worker(struct posted_exchange *exchange)
@@ -408,7 +285,7 @@ static void write_unsent(struct connection *connection)
     end_work(connection, lost);
     exchange->writing_size = 0;
     if (!lost && exchange->unsent_size == 0 && !exchange->answered)
-        post(connection, AH_EXCHANGE_WRITTEN, 0, 0, NULL, 0);
+        posted_events_tell(connection, AH_EXCHANGE_WRITTEN, 0, NULL, 0);
 }
 
 /* A client that waits to be asked for the body is asked before it is waited for. */
@@ -416,6 +293,20 @@ static void ask_for_body(struct connection *connection)
 {
     connection->posted_exchange.asked = true;
     request_ask_for_body(connection);
+}
+
+/* The body cannot be read to its end. For the program the client has gone; who is still there is told why, if no
+ * answer has begun. */
+static void refuse_body(struct connection *connection, int failure)
+{
+    struct posted_exchange *exchange = &connection->posted_exchange;
+
+    if (connection->response.state != RESPONSE_NONE)
+        return;
+    exchange->status = failure == CIVETWEB_READ_LATE ? 408 : 400;
+    exchange->refusal = failure == CIVETWEB_READ_LATE        ? "the body of the request has not arrived in time"
+                        : failure == CIVETWEB_READ_MALFORMED ? "the chunks of the body are malformed"
+                                                             : "the body of the request is not complete";
 }
 
 static void read_body(struct connection *connection)
@@ -427,12 +318,26 @@ static void read_body(struct connection *connection)
 
     exchange->wants_body = exchange->body_is_here = false;
     begin_work(exchange);
-    count = part == NULL ? -1 : civetweb_read(civetweb, part, PART);
+    count = part == NULL ? CIVETWEB_READ_CLOSED : civetweb_read(civetweb, part, PART);
     end_work(connection, count < 0);
-    if (count >= 0)
-        post(connection, AH_EXCHANGE_BODY, civetweb_body_is_complete(civetweb) ? 0 : AH_EXCHANGE_MORE_BODY, 0, part,
-             (size_t)count);
+    if (count < 0)
+        refuse_body(connection, count);
+    else
+        posted_events_tell(connection, AH_EXCHANGE_BODY, civetweb_body_is_complete(civetweb) ? 0 : AH_EXCHANGE_MORE_BODY,
+                           part, (size_t)count);
     free(part);
+}
+
+bool posted_exchange_is_awaited(ah_connection *handle)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+    struct pollfd client = {.fd = civetweb_socket(connection->civetweb), .events = POLLRDHUP};
+    bool awaited = !atomic_load(&connection->web_socket.answer.watched) || poll(&client, 1, 0) == 0;
+
+    if (!awaited)
+        posted_events_tell(connection, AH_EXCHANGE_GONE, 0, NULL, 0);
+    handle_unpin(handle);
+    return awaited;
 }
 
 static bool is_at_its_end(int socket)
@@ -481,6 +386,7 @@ static void give_up(struct connection *connection)
 {
     connection->posted_exchange.wants_body = false;
     lose(connection);
+    refuse_body(connection, CIVETWEB_READ_LATE);
 }
 
 static void serve(struct connection *connection)
@@ -525,7 +431,7 @@ int32_t ah_post_exchange(ah_connection *handle)
     pthread_mutex_lock(&exchange->mutex);
     if (exchange->wake < 0) {
         exchange->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        note_addresses(connection);
+        posted_events_note_addresses(connection);
     }
     exchange->called = false;
     exchange->refusal = NULL;
@@ -670,10 +576,24 @@ int32_t ah_exchange_abandon(ah_connection *handle, uint64_t number)
     pthread_mutex_lock(&exchange->mutex);
     if (exchange->open && exchange->number == number && !exchange->answered) {
         exchange->answered = true;
-        exchange->status = 500;
+        if (exchange->refusal == NULL)
+            exchange->status = 500;
         civetweb_close_after_answer(connection->civetweb);
         call_worker(exchange);
     }
     leave(connection);
+    return 0;
+}
+
+int32_t ah_exchange_watch(ah_connection *handle)
+{
+    struct connection *connection;
+
+    error_clear();
+    connection = handle_pin(HANDLE_CONNECTION, handle);
+    if (connection == NULL)
+        return -1;
+    atomic_store(&connection->web_socket.answer.watched, true);
+    handle_unpin(handle);
     return 0;
 }

@@ -21,15 +21,15 @@ struct posted_exchange {
     bool open;             /* the worker is there */
     bool answered;         /* the program has written the end of the answer */
     int32_t status;        /* of the answer, for the log */
-    bool wants_body;       /* the worker is to read, */
-    int64_t deadline;      /* until when, by clock_now() */
-    bool asked;            /* a client that waits to be asked for the body has been */
-    bool body_is_here;     /* and can do so without waiting */
+    bool wants_body;       /* the worker is to read a part of the body */
+    int64_t deadline;      /* and to give the client up if none comes by then (clock_now) */
+    bool asked;            /* the client has been asked for the body, if it waited for that */
+    bool body_is_here;     /* bytes of the body can be read without waiting */
     bool busy;             /* the worker uses CivetWeb's connection without the mutex: nobody else does */
     bool lost;             /* the client takes no more */
     bool lingers;          /* the worker sees by the socket when it is needed again; see posted_exchange.c */
-    bool lent;             /* the loop has the connection, and the worker waits; set and reset by the worker alone */
-    bool called;           /* the worker is wanted: nobody else does anything more with what was lent */
+    bool lent;             /* the loop watches the socket, and the worker sleeps; set and reset by the worker alone */
+    bool called;           /* the worker is to take back what was lent: nobody else does anything with it any more */
     const char *refusal;   /* why the worker is to refuse the latest request, with `status`; or null */
     struct loop *loop;     /* that it was lent to, and will be; null: it has not been */
     int wake;              /* what it polls beside the socket; -1 before the first exchange */
@@ -37,11 +37,12 @@ struct posted_exchange {
      * unix socket is empty. */
     char addresses[sizeof((ah_request_info *)0)->remote_addr + INET6_ADDRSTRLEN + 2 * sizeof "65535"];
 
-    /* What the socket did not take, for the worker to write; or the end of an answer that is put off. */
+    /* What the socket did not take, for the worker to write. If `gathered`, the end of an answer that was put off
+     * (loop_put_off): whoever holds the mutex next, on the loop or the worker, sends it. */
     char *unsent;
     size_t unsent_size;
-    bool gathered; /* the latter: the connection is lent, the worker not called, and the first who looks sends it */
-    size_t writing_size; /* how much the worker has with it */
+    bool gathered;
+    size_t writing_size; /* of the bytes that the worker is writing now, no longer among the unsent */
 };
 
 void posted_exchange_init(struct posted_exchange *exchange);
@@ -52,6 +53,10 @@ void posted_exchange_ready(ah_connection *handle, uint32_t events);
 
 /* The loop's errand: send an answer that was put off, if it has not been sent. */
 void posted_exchange_send(void *handle);
+
+/* Of a connection whose WebSocket the program has still to decide about, on its worker: look whether the client is there,
+ * if the program watches it. If not, the program is told, and false returned. */
+bool posted_exchange_is_awaited(ah_connection *handle);
 
 /* Leave it to the worker to refuse a request that has come on a lent connection, for the client may make who
  * answers wait. False: this is the worker. `reason` lives for ever. */

@@ -28,12 +28,20 @@ static bool make_room(struct text_buffer *text, size_t more)
     return true;
 }
 
+char *text_extend(struct text_buffer *text, size_t size)
+{
+    if (!make_room(text, size))
+        return NULL;
+    text->size += size;
+    return text->bytes + text->size - size;
+}
+
 void text_append(struct text_buffer *text, const void *bytes, size_t size)
 {
-    if (size == 0 || !make_room(text, size))
-        return;
-    memcpy(text->bytes + text->size, bytes, size);
-    text->size += size;
+    char *end = size == 0 ? NULL : text_extend(text, size);
+
+    if (end != NULL)
+        memcpy(end, bytes, size);
 }
 
 void text_append_string(struct text_buffer *text, const char *string)

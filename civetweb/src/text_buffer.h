@@ -12,6 +12,9 @@ struct text_buffer {
     bool failed;
 };
 
+/* Append bytes for the caller to fill: their place, until the next call for this text; null when it has failed. */
+char *text_extend(struct text_buffer *text, size_t size);
+
 void text_append(struct text_buffer *text, const void *bytes, size_t size);
 void text_append_string(struct text_buffer *text, const char *string);
 void text_format(struct text_buffer *text, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -56,21 +56,23 @@ def render(api: Api) -> dict[str, str]:
     return files
 
 
-def differences(root: Path) -> str:
-    """What the generated files have and the spec does not say, as a diff; "" if all is well."""
-    return "".join(
-        _difference(path, _read(root / path), text)
-        for path, text in sorted(render(read_api(root)).items())
-    )
-
-
 def run(root: str, check: bool) -> int:
     """The commands `generate` and `check`; returns the exit status. Raises SpecErrors."""
     folder = Path(root)
+    return settle(folder, render(read_api(folder)), check=check)
+
+
+def settle(root: Path, files: Mapping[str, str], *, check: bool) -> int:
+    """Write the files that a generator has made, or say how those that are there differ.
+
+    Returns the exit status, which is not 0 when a check finds a difference.
+    """
     if not check:
-        _write(folder, render(read_api(folder)))
+        _write(root, files)
         return 0
-    difference = differences(folder)
+    difference = "".join(
+        _difference(path, _read(root / path), text) for path, text in sorted(files.items())
+    )
     if difference:
         print(difference, end="")
         print("Generated files are out of date. Run: make gen", file=sys.stderr)
@@ -87,7 +89,7 @@ def _difference(path: str, found: str, wanted: str) -> str:
             found.splitlines(keepends=True),
             wanted.splitlines(keepends=True),
             f"{path} (committed)",
-            f"{path} (from the spec)",
+            f"{path} (generated)",
         )
     )
 

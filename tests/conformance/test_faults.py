@@ -30,7 +30,7 @@ from tests.conformance.peer import (
     frame,
     request,
 )
-from tests.support import REPLY, Program, eventually, free_port, get, trust_for_threads
+from tests.support import REPLY, Program, echo_by_tls, eventually, free_port, get
 
 
 def callbacks(server: Program, name: str) -> list[str]:
@@ -279,11 +279,9 @@ def test_tls(certificate: Path) -> None:
         return Peer(trust.wrap_socket(Peer.connect(secure).socket, server_hostname="127.0.0.1"))
 
     def echo(i: int) -> None:
+        messages = (b"small", BIG, str(i), "ثبت " * 30_000)
         address = f"wss://127.0.0.1:{secure}/echo"
-        with connect(address, ssl=trust_for_threads(certificate), max_size=None) as client:
-            for message in (b"small", BIG, str(i), "ثبت " * 30_000):
-                client.send(message)
-                assert client.recv(REPLY) == message
+        echo_by_tls(address, certificate, *messages, max_size=None)
 
     with echo_server(f",127.0.0.1:{secure}s", **options) as server:
         with ThreadPoolExecutor(8) as pool:

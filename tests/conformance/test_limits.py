@@ -169,6 +169,32 @@ def test_idle_connections_are_closed(servers: Servers) -> None:
         busy.close()
 
 
+IDLE = {"websocket_idle_timeout_ms": 400}
+PINGED = {"websocket_ping_interval_ms": 200, "websocket_ping_timeout_ms": 200}
+
+
+@pytest.mark.parametrize("threads", [1, 50])
+@pytest.mark.parametrize("options", [IDLE, PINGED], ids=["idle", "pinged"])
+def test_who_waits_for_a_callback_has_time(
+    servers: Servers, options: dict[str, int], threads: int
+) -> None:
+    """Nobody reads what it sends meanwhile."""
+    server = servers(**options, websocket_threads=threads)
+    with Peer.open(server.port, "/do") as busy, Peer.open(server.port) as other:
+        busy.send(frame(TEXT, "nap 600") + frame(TEXT, "nap 600"))
+        for _ in range(12):
+            time.sleep(0.1)
+            other.send(frame(TEXT, "x"))
+        busy.expect((TEXT, "awake"), (TEXT, "awake"))
+        other.expect(*[(TEXT, "x")] * 12)
+        for peer in (busy, other):  # now it is the server that waits
+            if options == PINGED:
+                peer.expect((PING, ""))
+                peer.expect_end()
+            else:
+                assert peer.frame().code == GOING_AWAY
+
+
 @pytest.mark.parametrize(
     "pieces",
     [

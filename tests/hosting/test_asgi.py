@@ -284,6 +284,44 @@ def test_a_client_that_goes(served: Served) -> None:
     assert len(errors) == 1
 
 
+@pytest.mark.parametrize(
+    ("framing", "part", "status"),
+    [
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\nx\r\n", 400),
+        ("Transfer-Encoding: chunked", b"3\r\nabcdef", 400),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n", 408),
+        ("Transfer-Encoding: chunked", b"3\r\na", 408),
+        ("Content-Length: 9", b"abc", 408),
+    ],
+)
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_body_that_does_not_come_to_its_end(
+    framing: str, part: bytes, status: int, answers: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For the application the client has gone; the server answers, unless it has begun to."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if answers:
+            await start(send)
+            await body(send, b"begin", True)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with (
+        asgi_served(http_only(application), request_timeout_ms="300") as served,
+        served.client() as client,
+    ):
+        client.send(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode() + part)
+        if answers:
+            head, _, rest = client.rest().partition(b"\r\n\r\n")
+            assert (head[9:12], rest) == (b"200", b"5\r\nbegin\r\n")
+        else:
+            answer = client.receive()
+            assert (answer.status, answer.header("Connection")) == (status, "close")
+            assert client.is_closed()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_stream_ends_with_its_client(
     served: Served, method: str, caplog: pytest.LogCaptureFixture
@@ -490,6 +528,25 @@ def test_a_failed_startup_is_reported() -> None:
         pass
 
 
+def test_a_startup_that_is_given_up_ends_in_the_application_too() -> None:
+    ended = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def start() -> None:
+        server = asgi.Server(slow, options(0, {}))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(server.start(), 0.1)
+        await asyncio.wait_for(ended.wait(), REPLY)
+        assert server.ports == []
+
+    asyncio.run(start())
+
+
 def test_a_failed_shutdown_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     application = Lifespan(
         {"type": "lifespan.startup.complete"},
@@ -503,10 +560,13 @@ def test_a_failed_shutdown_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        ([{"type": "http.response.start"}], "where lifespan.startup.complete or"),
         ([{"type": "lifespan.shutdown.complete"}], "where lifespan.startup.complete or"),
-        ([{}], "whose 'type' says"),
         ([{"type": "lifespan.startup.complete"}] * 2, "where lifespan.shutdown.complete or"),
+        ([{"type": "lifespan.startup.complete"}, {}], "whose 'type' says"),
+        (
+            [{"type": "lifespan.startup.complete"}, {"type": "http.response.start"}],
+            "where lifespan.shutdown.complete or",
+        ),
     ],
 )
 def test_a_wrong_lifespan_event_is_an_error(
@@ -522,9 +582,10 @@ def test_a_wrong_lifespan_event_is_an_error(
 def test_an_application_without_lifespan_is_nothing_to_speak_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with asgi_served(http_only(whole)) as served:
-        assert served.get().status == 200
-    assert caplog.records == []
+    for application in (http_only(whole), whole):  # whole sends HTTP's messages, whatever is asked
+        with asgi_served(application) as served:
+            assert served.get().status == 200
+        assert caplog.records == []
 
 
 # Stopping

@@ -332,6 +332,45 @@ def test_stopping_refuses_whoever_waits_for_a_decision() -> None:
     assert isinstance(ends.get_nowait(), OSError)
 
 
+@pytest.mark.parametrize("path", ["/first", "/second"])
+def test_who_has_not_decided_learns_that_the_client_has_gone(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ends: queue.Queue[Any] = queue.Queue()
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body"})
+            return
+        await receive()
+        if scope["path"] == "/stays":
+            await asyncio.sleep(0.8)
+        else:
+            ends.put(await receive())
+        try:
+            await send({"type": "websocket.accept"})
+        except OSError as error:
+            ends.put(error)
+
+    # With one worker, the next client is served when that is free again.
+    with asgi_served(application, num_threads="1", enable_keep_alive="yes") as served:
+        with served.client() as connection:
+            if path == "/second":  # of the connection's
+                assert connection.get("/").status == 200
+            lines = (f"GET {path} HTTP/1.1", "Host: localhost", *HANDSHAKE, "", "")
+            connection.send("\r\n".join(lines))
+        end = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+        assert ends.get(timeout=REPLY) == end
+        assert isinstance(ends.get(timeout=REPLY), OSError)
+        with client(served, "/stays") as waiting, pytest.raises(ConnectionClosed) as raised:
+            waiting.recv(REPLY)
+        assert raised.value.rcvd is not None
+        assert raised.value.rcvd.code == 1000
+    assert not caplog.records
+
+
 def test_a_sender_waits_for_a_slow_client(served: Served) -> None:
     count, size = 400, 100_000  # more than the queue and the system's buffers hold
     sent: list[int] = []
@@ -374,15 +413,15 @@ def test_those_who_send_to_a_slow_client_take_turns(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"),
+    ("sent", "code", "reason"),
     [
-        (b"\x81\xfe\x04\x01" + bytes(4 + 1025), 1009),  # a message longer than the limit
-        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),  # a text that is no UTF-8
-        (b"\x83\x80\0\0\0\0", 1002),  # an opcode that there is none of
-        (b"\x88\x80\0\0\0\0", 1005),  # a close frame without a code
+        (b"\x81\xfe\x04\x01" + bytes(4 + 1025), 1009, "the message is too big"),
+        (b"\x81\x82\0\0\0\0\xc3\x28", 1007, "the text is not UTF-8"),
+        (b"\x83\x80\0\0\0\0", 1002, "the opcode is reserved"),
+        (b"\x88\x80\0\0\0\0", 1005, ""),  # a close frame without a code
     ],
 )
-def test_the_end_has_the_code_of_the_first_close(sent: bytes, code: int) -> None:
+def test_the_end_has_the_code_of_the_first_close(sent: bytes, code: int, reason: str) -> None:
     ends: queue.Queue[Message] = queue.Queue()
 
     @http_only
@@ -398,7 +437,7 @@ def test_the_end_has_the_code_of_the_first_close(sent: bytes, code: int) -> None
         assert ends.get(timeout=REPLY) == {
             "type": "websocket.disconnect",
             "code": code,
-            "reason": "",
+            "reason": reason,
         }
 
 
@@ -408,12 +447,33 @@ def test_the_end_has_the_code_of_a_close_that_nobody_answers(served: Served) -> 
     @page
     async def closes_alone(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": 4001})
+        await send({"type": "websocket.close", "code": 4001, "reason": "enough"})
         ends.put(await receive())
 
     with served.client() as connection:
         assert connection.get("/closes_alone", *HANDSHAKE).status == 101
-    assert ends.get(timeout=REPLY)["code"] == 4001
+    end = ends.get(timeout=REPLY)
+    assert (end["code"], end["reason"]) == (4001, "enough")
+
+
+def test_a_client_whose_messages_wait_for_the_application_is_not_idle() -> None:
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(0.9)
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({**message, "type": "websocket.send"})
+
+    given = {"websocket_idle_timeout_ms": "500", "websocket_ping_interval_ms": "0"}
+    with asgi_served(application, **given) as served, client(served, "/") as connection:
+        for number in range(10):
+            connection.send(str(number))
+        assert [connection.recv(REPLY) for _ in range(10)] == [str(n) for n in range(10)]
+        with pytest.raises(ConnectionClosed) as raised:
+            connection.recv(REPLY)
+        assert raised.value.rcvd is not None
+        assert (raised.value.rcvd.code, raised.value.rcvd.reason) == (1001, "idle")
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (4000, "enough"), (1001, "leaving")])

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 import alusus_http
 from tests.support import (
@@ -37,9 +39,23 @@ import time
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         raise RuntimeError("no lifespan")
+    if scope["type"] == "websocket":
+        if scope["path"] == "/unknown":
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"who?", "more_body": True})
+            await send({"type": "websocket.http.response.body", "body": b" you?"})
+        else:
+            await send({"type": "websocket.close"})
+        return
     if scope["path"] == "/slow":
         print("slow begins", flush=True)
         await asyncio.sleep(60)
+    if scope["path"] == "/pieces":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece in (b"one", b"two", b"four"):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     body = f"asgi {scope['scheme']} {scope['root_path']} {type(asyncio.get_running_loop())}"
     await send({"type": "http.response.body", "body": body.encode()})
@@ -55,6 +71,8 @@ def application(environ, start_response):
         print("slow begins", flush=True)
         time.sleep(60)
     start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/pieces":
+        return iter([b"one", b"two", b"four"])
     return [f"wsgi {environ['wsgi.url_scheme']} {environ['SCRIPT_NAME']}".encode()]
 
 def make():
@@ -212,6 +230,30 @@ def test_the_access_log_as_json(folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("target", ["served:app", "served:application"])
+def test_the_access_log_of_a_body_in_pieces(folder: Path, target: str) -> None:
+    with serving(folder, target, "--access-log") as program:
+        assert httpx.get(f"http://{program.address}/pieces").text == "onetwofour"
+        eventually('"GET /pieces HTTP/1.1" 200 10$', program)
+
+
+@pytest.mark.parametrize("form", ["common", "json"])
+def test_the_access_log_of_refused_web_sockets(folder: Path, form: str) -> None:
+    with serving(folder, "served:app", "--access-log", form) as program:
+        for path, status, size in (("/refused", 403, None), ("/unknown", 401, 9)):
+            with pytest.raises(InvalidStatus) as raised:
+                connect(f"ws://{program.address}{path}")
+            response = raised.value.response
+            assert response.status_code == status
+            size = size or len(response.body or b"")
+            if form == "json":
+                line = eventually(f'^{{.*"{path}".*}}$', program).splitlines()[-1]
+                entry = json.loads(line)
+                assert (entry["target"], entry["status"], entry["bytes"]) == (path, status, size)
+            else:
+                eventually(f'"GET {path} HTTP/1.1" {status} {size}$', program)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -234,6 +276,7 @@ def test_the_access_log_as_json(folder: Path) -> None:
         ([":app"], '"" is no name of a module; say main:app'),
         (["served", "--unix", "socket"], "leave out --port"),
         (["served", "--key", "key.pem"], "give --certificate, too"),
+        (["served", "--access-log", "--option", "access_log_file=log"], "leave out one of them"),
         (
             ["served", "--certificate", "/dev/null", "--key", "/nowhere"],
             "/nowhere .*; give the path",
@@ -299,18 +342,19 @@ def test_a_key_of_another_certificate_is_told_by_its_name(
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "message"),
     [
-        ("--port", "65536"),
-        ("--port", "-1"),
-        ("--port", "http"),
-        ("--workers", "0"),
-        ("--root-path", "api"),
-        ("--root-path", "/api/"),
+        ("--port", "65536", "give a number from 0 to 65535"),
+        ("--port", "-1", "give a number from 0 to 65535"),
+        ("--port", "http", "give a number from 0 to 65535"),
+        ("--workers", "0", "no number above zero"),
+        ("--root-path", "api", "no path such as /api"),
+        ("--root-path", "/api/", "without a slash at the end"),
+        ("--root-path", "/", "without a slash at the end"),
     ],
 )
-def test_numbers_are_checked_before_the_application_starts(
-    folder: Path, option: str, value: str
+def test_values_are_checked_before_the_application_starts(
+    folder: Path, option: str, value: str, message: str
 ) -> None:
     done = subprocess.run(
         command("served", "--app-dir", folder, f"{option}={value}"),
@@ -320,7 +364,8 @@ def test_numbers_are_checked_before_the_application_starts(
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"argument {option}: {value!r} is no" in done.stderr
+    assert f"argument {option}: {value!r}" in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
     return [token.content for token in MarkdownIt().parse(GUIDE) if token.info == language]
 
 
-HELLO, *PROGRAMS = blocks("python")
+HELLO, *PROGRAMS, FASTAPI, FLASK = blocks("python")
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=["wsgi", "asgi"])
@@ -43,13 +43,20 @@ def test_command(tmp_path: Path) -> None:
         assert get(port)[1] == "Hello, world!"
 
 
-def test_behind_the_proxy(tmp_path: Path) -> None:
-    (tmp_path / "hello.py").write_text(HELLO, encoding="utf-8")
+@pytest.mark.parametrize(
+    ("program", "answer"),
+    [
+        pytest.param(HELLO, "Hello, world!", id="hello"),
+        pytest.param(FASTAPI, '"http from 127.0.0.1"', id="fastapi"),
+        pytest.param(FLASK, "http from 127.0.0.1", id="flask"),
+    ],
+)
+def test_behind_the_proxy(program: str, answer: str, tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(program, encoding="utf-8")
     path = tmp_path / "socket"
-    (location,) = blocks("nginx")
-    inside = f"server {{ listen 127.0.0.1:PORT; {location} }}".replace(
-        "/run/hello/socket", str(path)
-    )
+    (configuration,) = blocks("nginx")
+    inside = configuration.replace("server {", "server { listen 127.0.0.1:PORT;")
+    inside = inside.replace("/run/hello/socket", str(path))
     command: list[str | Path] = [sys.executable, "-m", "alusus_http", "serve"]
     command += ["hello:app", "--unix", path]
     with (
@@ -57,7 +64,8 @@ def test_behind_the_proxy(tmp_path: Path) -> None:
         # There is no port to wait for but the proxy's, which is open already.
         running(command, proxy.port, interrupt=True, ready="Listening", cwd=tmp_path),
     ):
-        assert get(proxy.port) == (200, "Hello, world!")
+        # What a client claims to be is not believed.
+        assert get(proxy.port, "/", "X-Forwarded-For: 10.0.0.1") == (200, answer)
 
 
 def test_unit(tmp_path: Path) -> None:

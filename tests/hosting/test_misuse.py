@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alusus_http import asgi, wsgi
-from alusus_http.errors import UnknownOptionError, WrongStateError
+from alusus_http import asgi, http, wsgi
+from alusus_http.errors import NoMemoryError, UnknownOptionError, WrongStateError
 from tests.support import get
 
 OPTIONS = {"listening_ports": "127.0.0.1:0"}
@@ -49,6 +49,23 @@ def test_asgi_starts_and_stops_more_than_once() -> None:
             await server.stop()
             await server.stop()
             assert server.ports == []
+
+    asyncio.run(main())
+
+
+def test_an_asgi_server_that_fails_to_start_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **handlers: object) -> None:
+        raise NoMemoryError
+
+    async def main() -> None:
+        server = asgi.Server(asgi_application, OPTIONS)
+        with monkeypatch.context() as patch:
+            patch.setattr(http, "set_web_socket_handler", fail)
+            with pytest.raises(NoMemoryError):
+                await server.start()
+        assert server.ports == []
+        await server.start()
+        await server.stop()
 
     asyncio.run(main())
 

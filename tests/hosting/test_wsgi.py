@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ from wsgiref.validate import validator
 
 import pytest
 
+from alusus_http.errors import MalformedError, TimedOutError
 from tests.hosting.hosting import Served, logged, wsgi_served
 from tests.http_client import Response
 from tests.support import REPLY
@@ -245,6 +247,57 @@ def test_chunk_extensions_are_skipped_and_end_the_connection(served: Served) -> 
         client.send(chunks(BODY, 10_000, b";x=1"))
         assert client.receive().body == BODY
         assert client.is_closed()
+
+
+UNREADABLE = pytest.mark.parametrize(
+    ("framing", "body", "status"),
+    [
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\nx\r\n", 400),
+        ("Transfer-Encoding: chunked", b"3\r\nabcdef", 400),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n", 408),
+        ("Content-Length: 9", b"abc", 408),
+    ],
+)
+
+
+@UNREADABLE
+def test_a_body_that_does_not_come_to_its_end(
+    framing: str, body: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the client's fault, and nothing that the application is to be told of."""
+    with wsgi_served(dispatch, request_timeout_ms="300") as served, served.client() as client:
+        client.send(f"POST /echo HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode() + body)
+        answer = client.receive()
+        assert (answer.status, answer.header("Connection")) == (status, "close")
+        assert client.is_closed()
+    gc.collect()  # the error's traceback, which has had the memory that was to be read into
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_an_application_may_answer_for_its_input() -> None:
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        try:
+            environ["wsgi.input"].read()
+        except MalformedError:
+            start_response("422 Unprocessable Content", PLAIN)
+        return []
+
+    with wsgi_served(application) as served, served.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
+        assert client.receive().status == 422
+
+
+def test_a_failure_of_another_connection_is_the_application_s(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What it raises may look like that of a body, and be nothing of its client's doing."""
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        raise TimedOutError("another server")
+
+    with wsgi_served(application) as served:
+        assert served.get().status == 500
+    assert "another server" in logged(caplog)
 
 
 def test_an_unread_body_is_skipped(served: Served) -> None:

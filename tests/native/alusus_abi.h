@@ -196,6 +196,7 @@ Int ah_write_text_to_group(Context *context, CharsPtr name, CharsPtr data, ArchW
 Int ah_write_binary_to_group(Context *context, CharsPtr name, CharsPtr data, ArchWord dataLen);
 Int ah_write_to_others_in_group(Connection *connection, CharsPtr name, Int opcode, CharsPtr data, ArchWord dataLen);
 Int ah_close_web_socket_with_reason(Connection *connection, Int code, CharsPtr reason);
+CharsPtr ah_get_close_reason(Connection *connection);
 Int ah_is_web_socket_open(Connection *connection);
 int64_t ah_get_queued_bytes(Connection *connection);
 WebSocketStatistics *ah_get_web_socket_statistics(Context *context);

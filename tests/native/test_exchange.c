@@ -14,7 +14,7 @@ enum { CLIENTS = 6, REQUESTS = 60, LARGE = 3 << 20 };
 static char address[64];
 static int port;
 static ah_event_queue *queue;
-static atomic_int gone;
+static atomic_int gone, undecided_gone;
 static char large[LARGE];
 
 /* The program: it answers "/" at once, "/body" when the body is there, and "/large" in two pieces of which the
@@ -80,12 +80,24 @@ static void *poll_events(void *nothing)
     char memory[AH_EVENT_COPIED];
     ah_event event;
     int32_t count;
+    uint64_t undecided = 0; /* a WebSocket for which there is no answer as long as its client is there */
 
-    while ((count = ah_next_events(queue, -1, &event, 1, memory, sizeof memory)) >= 0)
-        if (count > 0) {
-            handle(&event);
-            ah_answer_events(queue, event.id, event.id, 0);
+    while ((count = ah_next_events(queue, -1, &event, 1, memory, sizeof memory)) >= 0) {
+        if (count == 0)
+            continue;
+        if (event.kind == AH_EVENT_WEB_SOCKET_CONNECT) {
+            CHECK(ah_exchange_watch(event.arguments.web_socket_connect.connection) == 0);
+            undecided = event.id;
+            continue;
         }
+        handle(&event);
+        ah_answer_events(queue, event.id, event.id, 0);
+        if (undecided != 0 && event.arguments.exchange.what == AH_EXCHANGE_GONE) {
+            CHECK(ah_answer_events(queue, undecided, undecided, 1) == 1);
+            atomic_store(&undecided_gone, 1);
+            undecided = 0;
+        }
+    }
     return nothing;
 }
 
@@ -149,6 +161,13 @@ static void clients_of_every_kind(void)
         pthread_join(threads[i], NULL);
 }
 
+static bool grows(atomic_int *count, int before)
+{
+    for (int i = 0; i < 300 && atomic_load(count) == before; ++i)
+        usleep(10000);
+    return atomic_load(count) > before;
+}
+
 static void clients_that_go(void)
 {
     struct client client;
@@ -161,9 +180,20 @@ static void clients_that_go(void)
     CHECK(client_connect(&client, port) && SEND(&client, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"));
     usleep(100000);
     client_leave(&client);
-    for (int i = 0; i < 300 && atomic_load(&gone) == before; ++i)
-        usleep(10000);
-    CHECK(atomic_load(&gone) > before);
+    CHECK(grows(&gone, before));
+}
+
+static void clients_that_go_before_their_web_socket_is_open(void)
+{
+    struct client client;
+
+    CHECK(client_connect(&client, port));
+    CHECK(SEND(&client, "GET /decide HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+    usleep(700000); /* it is looked after, and there */
+    CHECK(atomic_load(&undecided_gone) == 0);
+    client_leave(&client);
+    CHECK(grows(&undecided_gone, 0));
 }
 
 static void a_late_answer_reaches_nobody(void)
@@ -171,6 +201,7 @@ static void a_late_answer_reaches_nobody(void)
     CHECK(ah_exchange_write((ah_connection *)1, 1, "x", 1, 200) == -1);
     CHECK(ah_last_error_code() == AH_ERROR_INVALID_HANDLE);
     CHECK(ah_exchange_read(NULL, 1) == -1);
+    CHECK(ah_exchange_watch(NULL) == -1);
 }
 
 /* A request that nobody answers does not keep the server from stopping. */
@@ -201,6 +232,9 @@ int main(void)
 
     clients_of_every_kind();
     clients_that_go();
+    ah_set_web_socket_message_handler(context, "/decide", ah_post_web_socket_connect, NULL, NULL, NULL,
+                                      ah_event_receiver(queue, 2));
+    clients_that_go_before_their_web_socket_is_open();
     a_late_answer_reaches_nobody();
     stopping(context);
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect, unix_connect
 
-from tests.support import REPLY, Program, built, free_port, get, running, trust_for_threads
+from tests.support import REPLY, Program, built, echo_by_tls, free_port, get, running
 
 
 def listening(port: int, *arguments: str | Path) -> AbstractContextManager[Program]:
@@ -29,11 +29,8 @@ def test_tls(certificate: Path) -> None:
             f"https://127.0.0.1:{secure}/", context=trust, timeout=REPLY
         ) as answer:
             assert answer.read() == b"isSsl=1 remoteAddr=127.0.0.1"
-        address = f"wss://127.0.0.1:{secure}/echo"
-        with connect(address, ssl=trust_for_threads(certificate)) as client:
-            for text in ("secret", "سر", "long " * 10_000):
-                client.send(text)
-                assert client.recv(REPLY) == text
+        messages = ("secret", "سر", "long " * 10_000)
+        echo_by_tls(f"wss://127.0.0.1:{secure}/echo", certificate, *messages)
 
 
 def test_ipv6() -> None:

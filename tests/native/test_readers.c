@@ -34,7 +34,37 @@ struct served {
     _Atomic(ah_connection *) claimed; /* the last one */
 };
 
-static atomic_int poller_works, poller_may_go_on;
+static atomic_int poller_works, poller_may_go_on, poller_reads, poller_has_read, poller_turns_away, queue_is_closed,
+    claims_are_refused;
+
+/* Have the thread that polls claim a WebSocket, and read a message of it itself. */
+static void read_one(struct served *served, const ah_event *ready)
+{
+    ah_connection *connection = ready->arguments.web_socket_ready.connection;
+    ah_event event;
+    char memory[AH_EVENT_COPIED];
+
+    CHECK(ah_claim_web_socket(connection) == 0);
+    CHECK(ah_answer_events(served->queue, ready->id, ready->id, 1) == 1);
+    CHECK(ah_claim_web_socket(connection) == -1 && ah_last_error_code() == AH_ERROR_WRONG_STATE);
+    CHECK(ah_next_events_of(connection, 0, -1, &event, 1, memory, sizeof memory) == 1);
+    ah_release_web_socket(connection);
+    CHECK(ah_answer_events(served->queue, event.id, event.id, 1) == 1);
+    atomic_store(&poller_has_read, 1);
+}
+
+/* Have it turn to another queue when its own is closed. */
+static void turn_away(void)
+{
+    ah_event_queue *other = ah_open_event_queue();
+    ah_event event;
+    char memory[AH_EVENT_COPIED];
+
+    atomic_store(&poller_works, 1);
+    CHECK(comes(&queue_is_closed));
+    CHECK(ah_next_events(other, 0, &event, 1, memory, sizeof memory) == 0 && ah_last_error_code() == AH_OK);
+    ah_close_event_queue(other);
+}
 
 static void handle(struct served *served, const ah_event *event)
 {
@@ -44,6 +74,15 @@ static void handle(struct served *served, const ah_event *event)
 
     switch (event->kind) {
     case AH_EVENT_WEB_SOCKET_READY:
+        if (atomic_load(&poller_reads)) {
+            read_one(served, event);
+            return;
+        }
+        if (atomic_load(&claims_are_refused)) {
+            CHECK(ah_claim_web_socket(connection) == -1 && ah_last_error_code() == AH_ERROR_WRONG_STATE);
+            atomic_store(&poller_works, 1);
+            break;
+        }
         CHECK(ah_claim_web_socket(connection) == 0);
         atomic_store(&served->claimed, connection);
         break;
@@ -59,6 +98,8 @@ static void handle(struct served *served, const ah_event *event)
         break;
     }
     ah_answer_events(served->queue, event->id, event->id, result);
+    if (atomic_load(&poller_turns_away))
+        turn_away();
 }
 
 static void *poll_events(void *argument)
@@ -74,7 +115,7 @@ static void *poll_events(void *argument)
     return NULL;
 }
 
-static void start(struct served *served)
+static void start(struct served *served, ah_web_socket_close_callback close)
 {
     char address[64];
     const char *options[] = {"listening_ports", address, "num_threads", "6", "websocket_close_timeout_ms", "200", NULL};
@@ -89,7 +130,7 @@ static void start(struct served *served)
     served->context = ah_start_server(&callbacks, receiver, options);
     CHECK(served->context != NULL);
     ah_set_web_socket_message_handler(served->context, "/", ah_post_web_socket_connect, ah_post_web_socket_ready,
-                                      ah_post_web_socket_message, ah_post_web_socket_close, receiver);
+                                      ah_post_web_socket_message, close, receiver);
 }
 
 static void stop(struct served *served)
@@ -127,6 +168,20 @@ static void begin_request(struct client *client, int port, const char *path)
     int size = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
 
     CHECK(client_connect(client, port) && client_send(client, text, (size_t)size));
+}
+
+static void send_byte(struct client *client, char byte)
+{
+    uint8_t frame[CLIENT_MAX_HEADER + 1];
+
+    CHECK(client_send(client, frame, client_frame(frame, 0x82, &byte, 1)));
+}
+
+static void expect_byte(struct client *client, char byte)
+{
+    char answer[3];
+
+    CHECK(client_read(client, answer, sizeof answer) && answer[2] == byte);
 }
 
 /* While the only thread that polls is at work, a reader gets its mail from the loop's own thread, leads, and is held
@@ -233,6 +288,29 @@ static void a_release_ends_a_wait(struct served *served)
     pthread_join(reader, NULL);
 }
 
+/* A thread that polls may read one WebSocket between two batches, and is still known once: when it is held up then,
+ * the loop's own thread looks at all that are. */
+static void a_thread_polls_and_reads(struct served *served)
+{
+    struct client client, held;
+
+    atomic_store(&poller_works, 0);
+    atomic_store(&poller_may_go_on, 0);
+    atomic_store(&poller_has_read, 0);
+    atomic_store(&poller_reads, 1);
+    CHECK(client_open(&client, served->port));
+    send_byte(&client, 'x');
+    CHECK(comes(&poller_has_read));
+    atomic_store(&poller_reads, 0);
+    begin_request(&held, served->port, "/hold");
+    CHECK(comes(&poller_works));
+    sleep_us(20000);
+    send_byte(&client, 'p');
+    atomic_store(&poller_may_go_on, 1);
+    ask(&held);
+    client_leave(&client);
+}
+
 /* A reader that leads turns to the WebSocket of another queue, and ends. */
 
 static void *read_two(void *argument)
@@ -321,20 +399,6 @@ static void *echo(void *connection)
                 pthread_join(writer, NULL);
         }
     return NULL;
-}
-
-static void send_byte(struct client *client, char byte)
-{
-    uint8_t frame[CLIENT_MAX_HEADER + 1];
-
-    CHECK(client_send(client, frame, client_frame(frame, 0x82, &byte, 1)));
-}
-
-static void expect_byte(struct client *client, char byte)
-{
-    char answer[3];
-
-    CHECK(client_read(client, answer, sizeof answer) && answer[2] == byte);
 }
 
 static void each_once(struct client *clients, char byte)
@@ -445,8 +509,6 @@ static void a_reader_does_not_stop_its_server(struct served *served)
 
 /* What a reader writes when its queue has been closed under it goes out like anything else. */
 
-static atomic_int queue_is_closed;
-
 static void *write_late(void *argument)
 {
     struct served *served = argument;
@@ -495,15 +557,52 @@ static void a_reader_outlives_its_queue(struct served *served)
     pthread_join(served->poller, NULL);
 }
 
+/* That a thread's queue has been closed is no error of its next call, which is for another queue. */
+static void a_closed_queue_is_no_error_of_another(struct served *served)
+{
+    struct client asking;
+
+    atomic_store(&poller_works, 0);
+    atomic_store(&queue_is_closed, 0);
+    atomic_store(&poller_turns_away, 1);
+    begin_request(&asking, served->port, "/");
+    ask(&asking);
+    CHECK(comes(&poller_works));
+    ah_close_event_queue(served->queue);
+    atomic_store(&queue_is_closed, 1);
+    pthread_join(served->poller, NULL);
+    atomic_store(&poller_turns_away, 0);
+    ah_stop_server(served->context);
+}
+
+/* Without a close callback nobody could tell the reader of the end. */
+
+static void a_claim_needs_a_close_callback(void)
+{
+    static struct served served;
+    struct client client;
+
+    start(&served, NULL);
+    atomic_store(&poller_works, 0);
+    atomic_store(&claims_are_refused, 1);
+    CHECK(client_open(&client, served.port));
+    CHECK(comes(&poller_works));
+    atomic_store(&claims_are_refused, 0);
+    client_leave(&client);
+    stop(&served);
+}
+
 int main(void)
 {
-    static struct served one, other;
+    static struct served one, other, third;
 
-    start(&one);
-    start(&other);
+    start(&one, ah_post_web_socket_close);
+    start(&other, ah_post_web_socket_close);
+    start(&third, ah_post_web_socket_close);
     for (int i = 0; i < TRIES; ++i) {
         a_held_reader_holds_up_nobody(&one);
         a_release_ends_a_wait(&one);
+        a_thread_polls_and_reads(&one);
         a_reader_of_two_queues_is_forgotten_by_both(&one, &other);
         answers_come_from_those_that_are_held_up_and_from_others(&one, "hxtxhxtx");
         answers_come_from_those_that_are_held_up_and_from_others(&one, "hhhhhhhh");
@@ -512,5 +611,7 @@ int main(void)
     a_reader_does_not_stop_its_server(&one);
     stop(&one);
     a_reader_outlives_its_queue(&other);
+    a_closed_queue_is_no_error_of_another(&third);
+    a_claim_needs_a_close_callback();
     return failed_checks != 0;
 }

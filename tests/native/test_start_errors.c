@@ -54,6 +54,13 @@ static void a_value_outside_of_its_range(void)
     refuses((const char *[]){"connection_queue", "0", NULL}, "from 1 to");
     refuses((const char *[]){"max_request_size", "1023", NULL}, "from 1024 to");
     refuses((const char *[]){"request_timeout_ms", "2147483648", NULL}, "to 2147483647");
+    refuses((const char *[]){"request_timeout_ms", "0", NULL}, "from 1 to");
+    refuses((const char *[]){"keep_alive_timeout_ms", "-1", NULL}, "from 0 to");
+    refuses((const char *[]){"linger_timeout_ms", "-3", NULL}, "from -2 to");
+    refuses((const char *[]){"ssl_protocol_version", "6", NULL}, "from 0 to 5");
+    refuses((const char *[]){"tcp_nodelay", "2", NULL}, "from 0 to 1");
+    refuses((const char *[]){"static_file_max_age", "-1", NULL}, "from 0 to");
+    refuses((const char *[]){"strict_transport_security_max_age", "-1", NULL}, "from 0 to");
     refuses((const char *[]){"access_control_list", "127.0.0.1", NULL}, "each behind a + to let it in");
     refuses((const char *[]){"run_as_user", "no such user", NULL}, "\"run_as_user\" is \"no such user\"");
 }
@@ -66,9 +73,70 @@ static void a_path_that_cannot_be_used(void)
     refuses((const char *[]){"error_log_file", "/", NULL}, "Is a directory");
     refuses((const char *[]){"document_root", "/dev/null", NULL}, "\"document_root\" names \"/dev/null\", which is no folder");
     refuses((const char *[]){"global_auth_file", "/no/such/file", NULL}, "\"global_auth_file\" names \"/no/such/file\"");
+    refuses((const char *[]){"put_delete_auth_file", "/no/such/file", NULL},
+            "\"put_delete_auth_file\" names \"/no/such/file\"");
+    refuses((const char *[]){"ssl_ca_path", "/dev/null", NULL}, "\"ssl_ca_path\" names \"/dev/null\", which is no folder");
+    refuses((const char *[]){"websocket_root", "/no/such/folder", NULL}, "No such file or directory");
+    refuses((const char *[]){"error_pages", "/no/such/folder/", NULL}, "\"error_pages\" is \"/no/such/folder/\"");
+    refuses((const char *[]){"error_pages", "/tmp", NULL}, "with a slash at its end");
+    refuses((const char *[]){"cgi_interpreter", "/no/such/program", NULL}, "cannot be run");
+    refuses((const char *[]){"cgi2_interpreter", "/dev/null", NULL}, "cannot be run");
     refuses((const char *[]){"protect_uri", "/a=/dev/null, /b=/no/such/file", NULL}, "has \"/b=/no/such/file\"");
     refuses((const char *[]){"protect_uri", "private=/dev/null", NULL}, "URI=FILE");
     refuses((const char *[]){"protect_uri", "/private", NULL}, "URI=FILE");
+}
+
+/* CivetWeb would pass over what it cannot read, and limit nobody, or send what breaks every answer. */
+static void a_text_without_its_format(void)
+{
+    static const char *const rates[] = {"nonsense", "*", "*=", "=5k", "*=fast", "*=-1", "*=5g", "*=5kb", "*=nan", "*=1e99",
+                                        "*=1k,10.0.0.0/99=0", "10.0.0=1k", "downloads/=5k"};
+    static const char *const headers[] = {"nonsense", "X Y: z", ": z", "X-A: 1\r\nnonsense", "X-A: \x01"};
+    size_t i;
+
+    for (i = 0; i < sizeof rates / sizeof *rates; i++)
+        refuses((const char *[]){"throttle", rates[i], NULL}, "give a list of WHAT=RATE");
+    refuses((const char *[]){"throttle", "*=1k,/a=nonsense", NULL}, "\"throttle\" has \"/a=nonsense\"");
+    for (i = 0; i < sizeof headers / sizeof *headers; i++)
+        refuses((const char *[]){"additional_header", headers[i], NULL}, i < 4 ? "give a header" : "control character");
+    refuses((const char *[]){"ssl_cipher_list", "nonsense", NULL}, "\"ssl_cipher_list\" has \"nonsense\"; give cipher suites");
+    refuses((const char *[]){"ssl_cipher_list", "", NULL}, "give cipher suites");
+    refuses((const char *[]){"url_rewrite_patterns", "nonsense", NULL}, "URI=PATH");
+    refuses((const char *[]){"extra_mime_types", ".a=b/c,.d", NULL}, "\"extra_mime_types\" has \".d\"");
+    refuses((const char *[]){"cgi_environment", "nonsense", NULL}, "NAME=VALUE");
+    refuses((const char *[]){"access_control_allow_origin", "a\r\nX: y", NULL}, "control character");
+    refuses((const char *[]){"websocket_origins", "https://example.org, example.org", NULL}, "has \"example.org\"");
+    refuses((const char *[]){"websocket_origins", "https://example.org/", NULL}, "as browsers send them");
+}
+
+static void texts_with_their_format(void)
+{
+    static const char *const options[][2] = {
+        {"throttle", "*=1.5k, 10.0.0.0/8=0,192.168.1.1=2M,[::1]/128=3,/downloads/=5m,**.iso=100"},
+        {"throttle", ""},
+        {"additional_header", "X-A: 1"},
+        {"additional_header", "X-A: 1\r\nX-B:2\r\n"},
+        {"additional_header", ""},
+        {"ssl_cipher_list", "ECDHE+AESGCM:!aNULL"},
+        {"url_rewrite_patterns", "/a=/tmp,/b = /tmp"},
+        {"extra_mime_types", ".a=b/c"},
+        {"cgi_environment", "A=,B=c=d"},
+        {"access_control_allow_methods", "GET, POST"},
+        {"websocket_origins", "https://example.org, http://[::1]:8080,null,*"},
+        {"error_pages", "/tmp/"},
+        {"cgi_interpreter", "/bin/sh"},
+        {"linger_timeout_ms", "-2"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof options / sizeof *options; i++) {
+        CharsPtr list[] = {TEXT("listening_ports"), TEXT("127.0.0.1:0"), TEXT(options[i][0]), TEXT(options[i][1]), NULL};
+        Context *context = ah_start_server(NULL, NULL, list);
+        if (context == NULL)
+            fprintf(stderr, "%s\n", ah_last_error());
+        CHECK(context != NULL);
+        ah_stop_server(context);
+    }
 }
 
 static int logged;
@@ -192,6 +260,8 @@ int main(void)
     a_value_of_the_wrong_kind();
     a_value_outside_of_its_range();
     a_path_that_cannot_be_used();
+    a_text_without_its_format();
+    texts_with_their_format();
     a_document_root_may_be_made_later();
     logs_that_can_be_written();
     an_option_for_what_is_not_built();

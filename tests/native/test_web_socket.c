@@ -310,6 +310,56 @@ static void a_group_waits_for_nobody(void)
     end(&served);
 }
 
+/* Each message is a way to be closed. */
+static Int close_with_reason(Connection *connection, Int opcode, CharsPtr data, ArchWord length, void *nothing)
+{
+    (void)length;
+    (void)nothing;
+    CHECK(ah_get_close_reason(connection) == NULL || opcode == 8);
+    if (opcode == 1 && *data == 'c')
+        CHECK(ah_close_web_socket_with_reason(connection, 4000, TEXT("enough")) == 0);
+    return 1;
+}
+
+static const char *expected_reason; /* null: there is none */
+
+static void check_reason(Connection *connection, void *nothing)
+{
+    const char *reason = (const char *)ah_get_close_reason(connection);
+    CHECK(expected_reason == NULL ? reason == NULL : reason != NULL && strcmp(reason, expected_reason) == 0);
+    CHECK(ah_last_error() == NULL);
+    on_close(connection, nothing);
+}
+
+static void the_reason_of_a_close_is_told(void)
+{
+    static const struct {
+        int first; /* byte of the frame that the client sends */
+        const char *data;
+        size_t size;
+        const char *reason;
+    } ends[] = {
+        {0x81, "c", 1, "enough"},
+        {0x88, "\x0f\xa1" "bye", 5, "bye"},
+        {0x88, "\x03\xe8", 2, NULL},
+        {0x83, "", 0, "the opcode is reserved"},
+    };
+    struct served served = serve(close_with_reason);
+    ah_set_web_socket_message_handler(served.context, TEXT("/"), NULL, NULL, close_with_reason, check_reason, NULL);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; ++i) {
+        struct client client;
+        uint8_t frame[32];
+        expected_reason = ends[i].reason;
+        CHECK(client_open(&client, served.port));
+        CHECK(client_send(&client, frame, client_frame(frame, ends[i].first, ends[i].data, ends[i].size)));
+        if (i == 0)
+            CHECK(client_send(&client, frame, client_frame(frame, 0x88, "\x0f\xa0", 2)));
+        CHECK(comes(&closed));
+        client_leave(&client);
+    }
+    end(&served);
+}
+
 int main(void)
 {
     sem_init(&closed, 0, 0);
@@ -321,5 +371,6 @@ int main(void)
     a_blocking_callback_does_not_hold_up_writers();
     what_goes_to_a_group_comes_in_order();
     a_group_waits_for_nobody();
+    the_reason_of_a_close_is_told();
     return failed_checks != 0;
 }

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from websockets.asyncio.server import ServerConnection as AsyncServerConnection
+from websockets.asyncio.server import serve as serve_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve, unix_serve
 
@@ -49,6 +53,32 @@ def web_socket_server(
         yield 0 if path is not None else server.socket.getsockname()[1]
         server.shutdown()
         thread.join()
+
+
+@contextmanager
+def secure_echo_server(trusted: ssl.SSLContext) -> Iterator[int]:
+    """Run an echo by TLS, of `websockets` on one thread, as connections of OpenSSL are made for."""
+    loop = asyncio.new_event_loop()
+    ended = asyncio.Event()
+    ports: queue.Queue[int] = queue.Queue()
+
+    async def answer(connection: AsyncServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async def run() -> None:
+        async with serve_async(answer, "127.0.0.1", 0, ssl=trusted, max_size=None) as server:
+            ports.put(next(iter(server.sockets)).getsockname()[1])
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    try:
+        yield ports.get(timeout=REPLY)
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
 
 
 def echo(connection: ServerConnection) -> None:

@@ -6,7 +6,7 @@ import queue
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,18 @@ from tests.python.serving import Server, respond, serving, until
 from tests.support import REPLY, exchange
 
 PAGE = "<p>page</p>\n" * 1000
+SELF = Path(__file__).read_bytes()
+
+# An answer as a program may write it, in pieces that end anywhere.
+BY_HAND = [
+    b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r",
+    b"\nHTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200 + b"\r\ntransfer-encoding: gzip, Chunked\r\n",
+    b"Connection: close\r\n\r\n",
+    b"A;extension=" + b"x" * 200 + b"\r\n0123",
+    b"456789\r",
+    b"\n3\r\n\r\n0\r\n",
+    b"0\r\nTrailer: x\r\n\r\n",
+]
 
 
 class Log:
@@ -45,6 +57,15 @@ class Log:
             http.send_file(connection, __file__, None)
         elif path == "/missing":
             http.send_file(connection, "/nowhere", None)
+        elif path == "/chunks":
+            http.start_response(connection, 200)
+            http.send_response_headers(connection)
+            for size in (1, 300, 70_000):
+                http.send_chunk(connection, b"\r\n" * size)
+            http.send_chunk(connection, b"")
+        elif path == "/by-hand":
+            for piece in BY_HAND:
+                http.write(connection, piece)
         elif path == "/gone":
             http.send_redirect(connection, "/whole", 303)
         else:
@@ -100,17 +121,80 @@ def test_bytes_are_those_of_the_body(tmp_path: Path, method: str, path: str, sta
         assert log.take() == (f"{method} {path} HTTP/1.1", status, len(body))
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "size"),
+    [
+        ("GET", "/chunks", 2 * (1 + 300 + 70_000)),
+        ("HEAD", "/chunks", 0),
+        ("GET", "/by-hand", 10 + 3),
+    ],
+)
+def test_bytes_of_a_body_in_chunks(method: str, path: str, size: int) -> None:
+    with logging() as (server, log):
+        request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        exchange(server.port, request.encode())
+        assert log.take() == (f"{method} {path} HTTP/1.1", 200, size)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (403, None),
+        (401, lambda connection: http.respond(connection, 401, "text/plain", b"who are you?")),
+        (402, lambda connection: http.send_error(connection, 402, "pay first")),
+        (418, lambda connection: http.write(connection, b"HTTP/1.1 418 I'm a teapot\r\n\r\nshort")),
+        (403, lambda connection: http.write(connection, b"by itself, as no server should answer")),
+        (
+            500,
+            lambda connection: (
+                http.start_response(connection, 500),
+                http.send_response_headers(connection),
+                http.send_chunk(connection, b"in chunks"),
+                http.send_chunk(connection, b""),
+            ),
+        ),
+    ],
+)
+def test_a_refused_web_socket(
+    tmp_path: Path, status: int, answer: Callable[[http.Connection], object] | None
+) -> None:
+    def refuse(connection: http.Connection, _user_data: object) -> int:
+        if answer is not None:
+            answer(connection)
+        return 1
+
+    file = tmp_path / "access.log"
+    request = (
+        b"GET /refused HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    ended: queue.Queue[int] = queue.Queue()
+    callbacks = http.Callbacks(end_request=lambda _connection, status: ended.put(status))
+    with serving(callbacks, access_log_file=str(file)) as server:
+        http.set_web_socket_handler(server.context, "/refused", connect_handler=refuse)
+        answered = exchange(server.port, request)
+        assert ended.get(timeout=REPLY) == status
+    body = answered.partition(b"\r\n\r\n")[2]
+    size = len(b"in chunks") if status == 500 else len(body)
+    (line,) = file.read_text().splitlines()
+    assert f'"GET /refused HTTP/1.1" {status} {size} ' in line
+
+
 def test_bytes_of_requests_that_share_a_connection() -> None:
     with logging(enable_keep_alive="yes") as (server, log):
         one = b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n"
         two = (
             b"POST /early HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
         )
+        answer = b""
         with socket.create_connection(("127.0.0.1", server.port), timeout=REPLY) as client:
-            client.sendall(one)
-            assert log.take() == ("GET /whole HTTP/1.1", 200, 1234)
-            client.sendall(two)
+            for path, size in {"/whole": 1234, "/chunks": 140602, "/file": len(SELF)}.items():
+                client.sendall(one.replace(b"/whole", path.encode()))
+                assert log.take() == (f"GET {path} HTTP/1.1", 200, size)
+            while not answer.endswith(SELF):
+                answer += client.recv(65536)
             answer = b""
+            client.sendall(two)
             while b"100 Continue" not in answer:
                 answer += client.recv(4096)
             client.sendall(b"ok")
@@ -121,14 +205,18 @@ def test_bytes_over_tls(tmp_path: Path, certificate: Path) -> None:
     (tmp_path / "page.html").write_text(PAGE)
     trust = ssl.create_default_context(cafile=str(certificate))
     options = {"document_root": str(tmp_path), "ssl_certificate": str(certificate)}
+    request = "GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    sizes = {"/page.html": len(PAGE), "/whole": 1234, "/raw": 1500, "/chunks": 140602}
     with logging(listening_ports="127.0.0.1:0s", **options) as (server, log):
-        for path, size in {"/page.html": len(PAGE), "/whole": 1234, "/raw": 1500}.items():
+        for path, size in sizes.items():
             with (
                 socket.create_connection(("127.0.0.1", server.port), timeout=REPLY) as plain,
                 trust.wrap_socket(plain, server_hostname="127.0.0.1") as client,
             ):
-                client.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
-                assert log.take() == (f"GET {path} HTTP/1.0", 200, size)
+                client.sendall(request.format(path).encode())
+                while client.recv(65536):
+                    pass
+                assert log.take() == (f"GET {path} HTTP/1.1", 200, size)
 
 
 @pytest.mark.parametrize(

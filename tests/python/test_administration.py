@@ -6,6 +6,7 @@ import hashlib
 import re
 import socket
 import ssl
+import threading
 import time
 import zlib
 from contextlib import closing
@@ -264,10 +265,12 @@ def test_user_data_and_the_server_of_a_connection() -> None:
         found.append((context, http.get_user_data(context)))
         return respond(connection, "")
 
+    before = set(threading.enumerate())
     with serving(on_request, mine) as server:
         server.fetch("/")
         assert found == [(server.context, mine)]
         assert http.get_user_data(server.context) is mine
+    assert set(threading.enumerate()) <= before, "what asks is no server of its own"
 
 
 def test_connection_data_lasts_as_long_as_the_connection() -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from alusus_http import http
-from alusus_http.errors import ConnectionClosedError
+from alusus_http.errors import ConnectionClosedError, HttpError, MalformedError, TimedOutError
 from tests.http_client import Client
 from tests.python.serving import Server, serving
 from tests.support import REPLY, exchange
 
 SIZE = 1000
-PARTS: queue.Queue[bytes | ConnectionClosedError] = queue.Queue()
+PARTS: queue.Queue[bytes | HttpError] = queue.Queue()
 
 
 def read_all(connection: http.Connection) -> int:
@@ -25,9 +25,11 @@ def read_all(connection: http.Connection) -> int:
         while part := http.read(connection, SIZE):
             PARTS.put(part)
             body += part
-    except ConnectionClosedError as error:
+    except HttpError as error:
         PARTS.put(error)
-        return 400
+        with pytest.raises(type(error)):
+            http.read(connection, SIZE)  # and does not wait again
+        return {MalformedError: 400, TimedOutError: 408}.get(type(error), 500)
     assert http.read(connection, SIZE) == b""
     http.respond(connection, 200, "application/octet-stream", body)
     return 200
@@ -213,9 +215,9 @@ def test_a_client_that_closes_early(server: Server, client: Client, framing: str
 def test_a_client_that_stops_sending(client: Client, framing: str) -> None:
     client.send(post("/read", framing) + (b"a\r\nabc" if framing == CHUNKED else b"abc"))
     assert PARTS.get(timeout=REPLY) == b"abc"
-    assert isinstance(PARTS.get(timeout=REPLY), ConnectionClosedError)
+    assert isinstance(PARTS.get(timeout=REPLY), TimedOutError)
     reply = client.receive()
-    assert (reply.status, reply.header("Connection")) == (400, "close")
+    assert (reply.status, reply.header("Connection")) == (408, "close")
     assert client.rest() == b""
 
 
@@ -230,6 +232,8 @@ def test_a_client_that_stops_sending(client: Client, framing: str) -> None:
         b"FFFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n",
         b"FFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n",
         b"3 \r\nabc\r\n0\r\n\r\n",
+        b"3\r3\r\nabc\r\n0\r\n\r\n",
+        b"3\r\nabc\r\n0\r\n\rX",
     ],
 )
 def test_malformed_chunks_end_the_connection(client: Client, body: bytes) -> None:

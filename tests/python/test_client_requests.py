@@ -468,7 +468,7 @@ def test_what_a_connection_is_not(ours: http.Client, port: int) -> None:
     http.close_connection(connection)
     with web_socket_server(echo) as other:
         web_socket = http.connect_web_socket(ours, f"ws://127.0.0.1:{other}")
-        with pytest.raises(WrongStateError, match="closeWebSocket"):
+        with pytest.raises(WrongStateError, match=r"http\.close_web_socket\(\)"):
             http.close_connection(web_socket)
         http.close_web_socket(web_socket)
 

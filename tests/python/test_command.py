@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import subprocess
 import sys
 
 from tests.support import STOP, free_port, running, web_socket
@@ -20,3 +22,9 @@ def test_echo_serves_until_it_is_terminated() -> None:
                 assert client.recv(timeout=STOP) == message
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(STOP) == 0
+
+
+def test_the_help_of_echo_names_its_port() -> None:
+    command = [sys.executable, "-m", "alusus_http", "echo", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r"--port PORT\s+the port to listen at \(default: 8080\)", done.stdout)

@@ -23,6 +23,7 @@ from alusus_http.errors import (
     InvalidArgumentError,
     MalformedError,
     MissingFileError,
+    TimedOutError,
     TooLargeError,
     WrongStateError,
 )
@@ -65,7 +66,7 @@ def collect(connection: http.Connection, piece: int = PIECE) -> None:
     assert http.next_form_field(connection) is None
 
 
-STATUS = {TooLargeError: 413, MalformedError: 400, ConnectionClosedError: 408}
+STATUS = {TooLargeError: 413, MalformedError: 400, TimedOutError: 408}
 
 
 def dispatch(connection: http.Connection) -> int:
@@ -404,7 +405,7 @@ def test_limits_are_set_before_the_first_field(client: Client) -> None:
     def late(connection: http.Connection) -> None:
         with pytest.raises(InvalidArgumentError):
             http.set_form_limits(connection, 1, 1, -1, 1)
-        with pytest.raises(WrongStateError, match="nextFormField"):
+        with pytest.raises(WrongStateError, match=r"http\.next_form_field\(\)"):
             http.read_form_field(connection, 1)
         http.next_form_field(connection)
         with pytest.raises(WrongStateError):
@@ -527,6 +528,22 @@ def test_no_half_written_files_are_left(server: Server, tmp_path: Path, end: byt
     assert SEEN.done.wait(10)
     assert isinstance(SEEN.error, ConnectionClosedError | TooLargeError)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"3\r\na=b\r\nx\r\n", MalformedError, 400),
+        (b"3\r\na=b\r\n", TimedOutError, 408),
+    ],
+)
+def test_a_form_whose_body_does_not_end(
+    client: Client, body: bytes, kind: type[HttpError], status: int
+) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: x\r\n{URLENCODED}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    client.send(head.encode() + body)
+    assert client.receive().status == status
+    assert type(SEEN.error) is kind
 
 
 def test_a_big_upload(server: Server, tmp_path: Path) -> None:

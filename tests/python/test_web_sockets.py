@@ -7,11 +7,12 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from alusus_http import http
@@ -145,6 +146,26 @@ def test_the_server_closes_with_a_code_and_a_reason(server: Server, echo: Record
         with pytest.raises(ConnectionClosed):
             client.recv(REPLY)
         assert (client.close_code, client.close_reason) == (4002, "وداعا")
+
+
+def test_the_close_callback_can_ask_for_the_code_and_the_reason(server: Server) -> None:
+    told: queue.Queue[tuple[int, str | None]] = queue.Queue()
+
+    def tell(connection: http.Connection, data: object) -> None:
+        told.put((http.get_close_code(connection), http.get_close_reason(connection)))
+
+    http.set_web_socket_handler(server.context, "/told", None, tell, on_message, tell, Recorder())
+    ends: list[tuple[Callable[[ClientConnection], object], int, str | None]] = [
+        (lambda client: client.close(4001, "وداعا"), 4001, "وداعا"),
+        (lambda client: client.close(), 1000, None),
+        (lambda client: client.send("x" * 2_000_000), 1009, "the message is too big"),
+        (lambda client: client.socket.shutdown(socket.SHUT_RDWR), 1006, None),
+    ]
+    for end, code, reason in ends:
+        with server.web_socket("/told") as client:
+            assert told.get(timeout=REPLY) == (0, None)
+            end(client)
+            assert told.get(timeout=REPLY) == (code, reason)
 
 
 def test_a_message_callback_that_returns_0_closes(server: Server, echo: Recorder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -19,7 +20,7 @@ from websockets.typing import Origin, Subprotocol
 import alusus_http
 from alusus_http import http
 from tests.deployment import check_unit, nginx
-from tests.support import REPLY, ROOT, Program, free_port, get, running
+from tests.support import REPLY, ROOT, Program, curl, eventually, free_port, get, running
 
 GUIDE = (ROOT / "docs/python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
@@ -48,6 +49,11 @@ def ask(url: str, *messages: str) -> str | bytes:
 
 
 def hello(server: Program) -> None:
+    eventually(rf"serving at http://{server.address}$", server)
+    greet(server)
+
+
+def greet(server: Program) -> None:
     assert get(server.port) == (200, "Hello, world!")
     assert ask(f"ws://{server.address}/echo", "x") == "x"
 
@@ -74,6 +80,12 @@ def objects(server: Program) -> None:
         assert first.recv(REPLY) == "Zaid has left"
 
 
+def clock(server: Program) -> None:
+    with connect(f"ws://{server.address}/clock") as client:
+        assert client.recv(REPLY) == "the time, every second:"
+        assert re.fullmatch(r"\d\d:\d\d:\d\d", str(client.recv(REPLY)))
+
+
 def private(server: Program) -> None:
     url = f"ws://{server.address}/private"
     token = {"Authorization": "Bearer 7f3a"}
@@ -92,7 +104,14 @@ def requests(server: Program) -> None:
     assert get(server.port, "/items/one") == (200, '{"name":"one","value":"1"}')
     assert get(server.port, "/items/two")[0] == 404
     assert "0\n" in get(server.port, "/count?to=1")[1]
-    assert get(server.port, "/page.txt") == (200, "static")
+    assert "|405" in curl(server.port, "/count", "--request", "POST")
+
+
+def digest(server: Program) -> None:
+    body = b"x" * (3 << 20)  # more than routes take otherwise
+    put = ["curl", "--silent", "--upload-file", "-", f"http://{server.address}/digest"]
+    done = subprocess.run(put, input=body, check=True, capture_output=True)
+    assert done.stdout.decode() == f"{hashlib.sha256(body).hexdigest()}\n"
 
 
 def native(server: Program) -> None:
@@ -105,7 +124,9 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Program], None]]] = {
     "functions": (('"/sum"',), functions),
     "objects": (("class Chat",), objects),
     "private": (("authorize=authorize",), private),
-    "requests": (("document_root",), requests),
+    "clock": (("server.wait()",), clock),
+    "requests": (('"/items/**"',), requests),
+    "digest": (("request.stream",), digest),
     "native": (("NativeHandlers.load",), native),
 }
 
@@ -113,8 +134,6 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Program], None]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_programs_of_the_guide_run(case: str, tmp_path: Path) -> None:
     marks, use = CASES[case]
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/page.txt").write_text("static", encoding="ascii")
     if case == "native":
         (tmp_path / "echo.c").write_text(find(kind="c"), encoding="ascii")
         command = tmp_path / "alusus-http"
@@ -135,7 +154,7 @@ def test_the_server_behind_the_proxy_of_the_guide(tmp_path: Path) -> None:
         serving(find("Hello, world!"), tmp_path) as server,
         nginx(tmp_path, inside.replace("8080", str(server.port))) as proxy,
     ):
-        hello(proxy)
+        greet(proxy)
 
 
 def test_the_unit_of_the_guide(tmp_path: Path) -> None:

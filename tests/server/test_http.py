@@ -131,6 +131,46 @@ def site(request: pytest.FixtureRequest, run: Serve, tmp_path: Path) -> Server:
     return run(server)
 
 
+READS: dict[str, Callable[[Request], object]] = {
+    "body": lambda request: request.body,
+    "text": lambda request: request.text,
+    "json": lambda request: request.json(),
+    "form": lambda request: request.form(),
+    "files": lambda request: request.files(),
+    "stream": lambda request: request.stream,
+    "astream": lambda request: request.astream,
+}
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_async", "read", "message"),
+    [
+        *((True, False, read, "read its body with stream,") for read in list(READS)[:5]),
+        (True, True, "text", "read its body with astream,"),
+        (True, False, "astream", "the handler is sync: read the body with stream$"),
+        (True, True, "stream", "the handler is async: read the body with astream$"),
+        (False, False, "stream", "^give the route stream=True$"),
+        (False, True, "stream", "^give the route stream=True$"),
+        (False, False, "astream", "^give the route stream=True$"),
+        (False, True, "astream", "^give the route stream=True$"),
+    ],
+)
+def test_a_body_is_read_in_the_way_of_its_route(
+    serve: Serve, stream: bool, is_async: bool, read: str, message: str
+) -> None:
+    def handler(request: Request) -> str:
+        with pytest.raises(RuntimeError, match=message):
+            READS[read](request)
+        return "told"
+
+    server = Server(0)
+    server.route("/", methods=["POST"], stream=stream)(both(handler)[is_async])
+    serve(server)
+    kind = "multipart/form-data; boundary=x" if read == "files" else None
+    headers = ["--header", f"Content-Type: {kind}"] if kind else []
+    assert curl("--data", "a=1", *headers, server.url)[2] == b"told"
+
+
 def test_what_a_handler_returns_is_what_the_client_gets(site: Server) -> None:
     status, headers, body = curl(f"{site.url}/")
     assert (status, body) == (200, b"hello")

@@ -124,6 +124,15 @@ def test_everything_public_is_there() -> None:
     assert not hasattr(alusus_http, "nothing")
 
 
+def test_the_fixture_is_pytest_s() -> None:
+    program = "import sys; sys.modules['pytest'] = None; import alusus_http.testing"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last == 'ImportError: alusus_http.testing is for pytest: run "pip install pytest"'
+
+
 def test_the_fixture_runs_a_program_s_own_server(serve: Serve) -> None:
     server = Server(80, "192.0.2.1")  # where no test can listen
     server.route("/")(lambda request: "here")

@@ -31,12 +31,13 @@ from alusus_http import (
 )
 from alusus_http.errors import (
     InvalidArgumentError,
+    InvalidHandleError,
     QueueFullError,
     WrongStateError,
     WrongThreadError,
 )
 from alusus_http.testing import Serve
-from tests.conformance.peer import TEXT, Peer, close_frame, frame
+from tests.conformance.peer import BINARY, TEXT, Peer, close_frame, frame
 from tests.python.serving import until
 from tests.support import REPLY
 
@@ -150,24 +151,22 @@ def test_an_exception_closes_with_1011_and_is_logged(
     assert "Traceback" in caplog.text
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_client_s_code_and_reason_reach_the_handler(
-    kind: str, run: Serve, client: Client
-) -> None:
-    ends: Queue[tuple[int, str]] = Queue()
-    server = Server(0)
+def tells_its_end(kind: str, ends: Queue[tuple[int, str]]) -> Any:
+    """A handler of some kind that puts the code and the reason with which its WebSocket ends."""
 
     def handler(ws: WebSocket) -> None:
-        with pytest.raises(ConnectionClosedWithError) as raised:
-            for _ in ws:
-                pass
-        ends.put((raised.value.code, raised.value.reason))
+        try:
+            while True:
+                ws.receive()
+        except ConnectionClosed as over:
+            ends.put((over.code, over.reason))
 
     async def async_handler(ws: AsyncWebSocket) -> None:
-        with pytest.raises(ConnectionClosedWithError) as raised:
-            async for _ in ws:
-                pass
-        ends.put((raised.value.code, raised.value.reason))
+        try:
+            while True:
+                await ws.receive()
+        except ConnectionClosed as over:
+            ends.put((over.code, over.reason))
 
     class Handler:
         def on_close(self, ws: WebSocket, code: int, reason: str) -> None:
@@ -180,13 +179,68 @@ def test_the_client_s_code_and_reason_reach_the_handler(
         async def on_close(self, ws: AsyncWebSocket, code: int, reason: str) -> None:
             ends.put((code, reason))
 
-    every: dict[str, Any] = dict(
-        zip(KINDS, (handler, async_handler, Handler, AsyncHandler), strict=True)
-    )
-    server.websocket("/")(every[kind])
+    return dict(zip(KINDS, (handler, async_handler, Handler, AsyncHandler), strict=True))[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_client_s_code_and_reason_reach_the_handler(
+    kind: str, run: Serve, client: Client
+) -> None:
+    ends: Queue[tuple[int, str]] = Queue()
+    server = Server(0)
+    server.websocket("/")(tells_its_end(kind, ends))
     c = client(run(server), "/")
     c.close(4321, "ليلة سعيدة")
     assert ends.get(timeout=REPLY) == (4321, "ليلة سعيدة")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("sent", "code", "reason"),
+    [
+        (frame(3), 1002, "the opcode is reserved"),
+        (frame(TEXT, b"\xc3\x28"), 1007, "the text is not UTF-8"),
+        (frame(BINARY, b"x" * 1025), 1009, "the message is too big"),
+        (b"", 1001, "idle"),
+        (None, 1001, "the server stops"),
+    ],
+    ids=["violation", "no UTF-8", "too big", "idle", "stop"],
+)
+def test_the_library_s_code_and_reason_reach_the_handler(
+    kind: str, sent: bytes | None, code: int, reason: str, serve: Serve
+) -> None:
+    ends: Queue[tuple[int, str]] = Queue()
+    idle_timeout = 0.1 if sent == b"" else None
+    server = Server(0, max_message_size=1024, idle_timeout=idle_timeout, close_timeout=1)
+    server.websocket("/")(tells_its_end(kind, ends))
+    serve(server)
+    with Peer.open(server.ports[0], "/") as peer:
+        if sent is None:
+            until(lambda: server.connections)
+            threading.Thread(target=server.stop).start()
+        else:
+            peer.send(sent)
+        end = peer.frame()
+        assert (end.code, end.payload[2:].decode()) == (code, reason)
+        peer.send(close_frame(code))
+        assert ends.get(timeout=REPLY) == (code, reason)
+
+
+def test_a_write_after_the_library_s_close_says_why(serve: Serve) -> None:
+    server = Server(0)
+    ends: Queue[tuple[int, str]] = Queue()
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        until(lambda: not ws.is_open)
+        try:
+            ws.send("too late")
+        except ConnectionClosed as over:
+            ends.put((over.code, over.reason))
+
+    with Peer.open(serve(server).ports[0], "/") as peer:
+        peer.send(frame(3))
+        assert ends.get(timeout=REPLY) == (1002, "the opcode is reserved")
 
 
 def test_a_clean_close_ends_the_loop_and_receive_raises_ok(run: Serve, client: Client) -> None:
@@ -377,6 +431,18 @@ def test_receive_can_be_limited_in_time(serve: Serve, client: Client) -> None:
     assert client(serve(server), "/").recv(REPLY) == "no message came within 0.01 s"
 
 
+def test_receive_can_wait_for_years(serve: Serve, client: Client) -> None:
+    server = Server(0)
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        ws.send(ws.receive(timeout=2 * 365 * 24 * 3600))
+
+    c = client(serve(server), "/")
+    c.send("at last")
+    assert c.recv(REPLY) == "at last"
+
+
 def test_threads_that_receive_share_the_messages(serve: Serve, client: Client) -> None:
     server = Server(0)
     messages = {str(number) for number in range(200)}
@@ -509,21 +575,107 @@ def test_what_is_unread_when_a_function_is_given_up_is_dropped(client: Client) -
     assert isinstance(last, ConnectionClosed)
 
 
-def test_a_function_cannot_stop_its_server_by_the_library(serve: Serve, client: Client) -> None:
+@pytest.mark.parametrize("receives", [True, False], ids=["after a message", "at once"])
+def test_a_function_may_stop_its_server_by_the_library(receives: bool, client: Client) -> None:
     server = Server(0)
+    told: Queue[object] = Queue()
 
     @server.websocket("/")
     def handler(ws: WebSocket) -> None:
-        for _ in ws:
-            try:
-                http.stop_server(http.get_context(ws._connection))
-            except WrongThreadError as error:
-                ws.send(str(error))
+        if receives:
+            told.put(ws.receive())
+        http.stop_server(http.get_context(ws._connection))  # which returns
+        with pytest.raises(ConnectionClosed) as raised:
+            ws.receive()
+        told.put((raised.value.code, raised.value.reason))
+
+    server.start()
+    c = client(server, "/")
+    if receives:
+        c.send("stop")
+        assert told.get(timeout=REPLY) == "stop"
+    assert closed(c) == Close(1001, "the server stops")
+    assert told.get(timeout=REPLY) == (1001, "the server stops")
+    with pytest.raises(ConnectionRefusedError):
+        while True:
+            socket.create_connection(("127.0.0.1", server.ports[0])).close()
+    with pytest.raises(InvalidHandleError):
+        server.stop()  # it is stopped already
+
+
+def test_a_thread_that_receives_for_a_function_cannot_stop_its_server(
+    serve: Serve, client: Client
+) -> None:
+    server = Server(0)
+
+    def stop(ws: WebSocket) -> None:
+        ws.receive()
+        try:
+            http.stop_server(http.get_context(ws._connection))
+        except WrongThreadError as error:
+            ws.send(str(error))
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        for _ in range(2):
+            other = threading.Thread(target=stop, args=(ws,))
+            other.start()
+            other.join()
 
     c = client(serve(server), "/")
     for _ in range(2):  # it goes on
         c.send("stop")
         assert "stop on another thread" in c.recv(REPLY)
+
+
+def waits_before_it_receives(ws: WebSocket) -> None:
+    time.sleep(0.9)
+    for message in ws:
+        ws.send(str(len(message)))
+
+
+async def waits_before_it_receives_async(ws: AsyncWebSocket) -> None:
+    await asyncio.sleep(0.9)
+    async for message in ws:
+        await ws.send(str(len(message)))
+
+
+class WaitsOnce:
+    def on_message(self, ws: WebSocket, message: str | bytes) -> None:
+        if not hasattr(ws.state, "has_waited"):
+            time.sleep(0.9)
+            ws.state.has_waited = True
+        ws.send(str(len(message)))
+
+
+class WaitsOnceAsync:
+    async def on_message(self, ws: AsyncWebSocket, message: str | bytes) -> None:
+        if not hasattr(ws.state, "has_waited"):
+            await asyncio.sleep(0.9)
+            ws.state.has_waited = True
+        await ws.send(str(len(message)))
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 1), (100, 100_000)])
+@pytest.mark.parametrize(
+    "handler",
+    [waits_before_it_receives, waits_before_it_receives_async, WaitsOnce, WaitsOnceAsync],
+    ids=KINDS,
+)
+def test_a_client_whose_messages_wait_for_the_handler_is_not_idle(
+    handler: Callable[[WebSocket], None], count: int, size: int, serve: Serve, client: Client
+) -> None:
+    server = Server(0, idle_timeout=0.5, ping_interval=None)
+    server.websocket("/")(handler)
+    c = client(serve(server), "/", compression=None, ping_interval=None)
+
+    def send() -> None:
+        for _ in range(count):
+            c.send(b"x" * size)
+
+    threading.Thread(target=send).start()
+    assert [c.recv(REPLY) for _ in range(count)] == [str(size)] * count
+    assert closed(c) == Close(1001, "idle")  # now it is
 
 
 def test_a_function_answers_what_came_before_a_close(serve: Serve, client: Client) -> None:
@@ -825,7 +977,8 @@ def test_tasks_that_wait_to_send_take_turns(serve: Serve) -> None:
             sender.cancel()
 
     with Peer.open(serve(server).ports[0], "/") as peer:
-        most = ahead.get(timeout=REPLY) + tasks
+        # Each may have sent once more, and come back, before the large one came.
+        most = ahead.get(timeout=REPLY) + 2 * tasks
         received = 0
         while (payload := peer.frame().payload) == small:
             received += 1

@@ -52,7 +52,7 @@ typedef enum ah_error_code {
     AH_ERROR_TOO_LARGE = 13,        /* a client's form or body exceeds a limit */
     AH_ERROR_MALFORMED = 14,        /* what a client sent breaks the rules */
     AH_ERROR_CONNECT_FAILED = 15,   /* no connection to another server could be opened */
-    AH_ERROR_TIMED_OUT = 16         /* another server has not answered in time */
+    AH_ERROR_TIMED_OUT = 16         /* the other side has sent nothing in time */
 } ah_error_code;
 
 /*
@@ -648,8 +648,10 @@ AH_API const char *ah_get_header(ah_connection *connection, const char *name);
  * - Returns: the number of bytes read; 0 at the end of the body; -1 when the call failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
  *   for a null `buffer` or a negative size; `AH_ERROR_WRONG_STATE` outside of the callback that
- *   answers a request; `AH_ERROR_CONNECTION_CLOSED` when the other side went away or the wait for a
- *   client took too long; `AH_ERROR_TIMED_OUT` when that for another server did.
+ *   answers a request; `AH_ERROR_MALFORMED` when a client's chunks break the rules, to be answered
+ *   with 400; `AH_ERROR_TIMED_OUT` when the wait took too long, to be answered with 408 if it was
+ *   for a client; `AH_ERROR_CONNECTION_CLOSED` when the other side went away before the end. A
+ *   request's body that has failed once fails again.
  *
  * In Alusus: `func read(connection: ptr[Connection], buffer: ptr[Void], bufferSize: Int): Int`
  */
@@ -668,11 +670,11 @@ AH_API int32_t ah_read(ah_connection *connection, void *buffer, int32_t buffer_s
  * - Returns: the size of the file in bytes; -1 when the call failed, and there is no file.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
  *   for a name that cannot be one, or that is taken, or a negative limit; `AH_ERROR_TOO_LARGE` when
- *   the body exceeds it; `AH_ERROR_CONNECTION_CLOSED` when the client went away or the wait took
- *   too long; `AH_ERROR_WRONG_STATE` outside of the callback that answers a request;
- *   `AH_ERROR_FILE_NOT_FOUND` when there is no such folder; `AH_ERROR_ACCESS_DENIED` when the
- *   program may not write there; `AH_ERROR_SYSTEM` when the system refuses otherwise, as for a full
- *   disk.
+ *   the body exceeds it; `AH_ERROR_MALFORMED`, `AH_ERROR_TIMED_OUT` and
+ *   `AH_ERROR_CONNECTION_CLOSED` as of `ah_read`; `AH_ERROR_WRONG_STATE` outside of the callback
+ *   that answers a request; `AH_ERROR_FILE_NOT_FOUND` when there is no such folder;
+ *   `AH_ERROR_ACCESS_DENIED` when the program may not write there; `AH_ERROR_SYSTEM` when the
+ *   system refuses otherwise, as for a full disk.
  *
  * In Alusus: `func storeBody(connection: ptr[Connection], directory: CharsPtr, fileName: CharsPtr,
  * maxSize: Int[64]): Int[64]`
@@ -1083,10 +1085,10 @@ AH_API int32_t ah_set_form_limits(ah_connection *connection, int32_t max_fields,
  * - Returns: the field, whose texts live until the next call of this function for the request; null
  *   behind the last field, which is no error, and when the call failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_MALFORMED` when the
- *   request has no form, or its form breaks the rules; `AH_ERROR_TOO_LARGE` when it exceeds a
- *   limit; `AH_ERROR_CONNECTION_CLOSED` when the client went away or the wait took too long;
- *   `AH_ERROR_WRONG_STATE` outside of the callback that answers a request, or when the form has
- *   failed before; `AH_ERROR_NO_MEMORY`.
+ *   request has no form, or its form or its chunks break the rules; `AH_ERROR_TOO_LARGE` when it
+ *   exceeds a limit; `AH_ERROR_TIMED_OUT` when the wait took too long, to be answered with 408;
+ *   `AH_ERROR_CONNECTION_CLOSED` when the client went away; `AH_ERROR_WRONG_STATE` outside of the
+ *   callback that answers a request, or when the form has failed before; `AH_ERROR_NO_MEMORY`.
  *
  * In Alusus: `func nextFormField(connection: ptr[Connection]): ptr[FormField]`
  */
@@ -1360,8 +1362,9 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
  * - context: the server to stop.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped before, or is being stopped;
  *   `AH_ERROR_NO_MEMORY` and `AH_ERROR_SYSTEM` when a callback calls it and no thread can be
- *   started that does the rest; `AH_ERROR_WRONG_THREAD` on a thread that serves one WebSocket of
- *   the server alone (`ah_next_events_of`), for whose end it would wait: nothing is stopped.
+ *   started that does the rest; `AH_ERROR_WRONG_THREAD` on a thread that asks for the events of one
+ *   WebSocket of the server itself (`ah_next_events_of`), for whose end it would wait: nothing is
+ *   stopped. A handler function of Python's `Server` may stop it as a callback may.
  *
  * In Alusus: `func stopServer(context: ptr[Context]): Void`
  */
@@ -1982,6 +1985,24 @@ AH_API const char *ah_get_subprotocol(ah_connection *connection);
  * In Alusus: `func getCloseCode(connection: ptr[Connection]): Int`
  */
 AH_API int32_t ah_get_close_code(ah_connection *connection);
+
+/*
+ * Says with what reason a WebSocket was closed.
+ *
+ * It is the text of the close frame whose code `ah_get_close_code` gives (RFC 6455 section 7.1.6):
+ * the other side's, the program's own, or the library's, when it has closed a connection that has
+ * broken the rules, has been idle for too long or belongs to a server that stops. It can be asked
+ * up to and including the close callback.
+ *
+ * - connection: the WebSocket.
+ * - Returns: the reason, as a text in UTF-8 that ends at its first NUL; null when there is none,
+ *   while the WebSocket is open, or when the call failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the close callback has returned; `AH_ERROR_WRONG_STATE`
+ *   when the connection is no WebSocket (yet).
+ *
+ * In Alusus: `func getCloseReason(connection: ptr[Connection]): CharsPtr`
+ */
+AH_API const char *ah_get_close_reason(ah_connection *connection);
 
 /*
  * Says how much waits to be sent to a client.

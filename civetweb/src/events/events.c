@@ -29,6 +29,7 @@
 #include "../connection.h"
 #include "../errors.h"
 #include "../handles.h"
+#include "../posted_exchange.h"
 #include "../server.h"
 #include "../web_socket/cork.h"
 #include "../web_socket/frame.h"
@@ -36,6 +37,28 @@
 #include "../web_socket/web_socket.h"
 #include "queue.h"
 #include "runtime.h"
+
+/* How often a worker that waits for a decision about a WebSocket looks whether its client still does, in milliseconds. */
+#define LOOK_MS 500
+
+/* Wait for the answer to a call, with the mutex. While a program decides about a WebSocket, nobody else looks after its
+ * client. */
+static void await_answer(struct event_queue *queue, struct call *call)
+{
+    bool looks = call->event.kind == AH_EVENT_WEB_SOCKET_CONNECT;
+    struct timespec until;
+
+    while (!call->done && looks) {
+        until = clock_after(LOOK_MS);
+        if (pthread_cond_timedwait(&call->answered, &queue->mutex, &until) == ETIMEDOUT && !call->done) {
+            pthread_mutex_unlock(&queue->mutex);
+            looks = posted_exchange_is_awaited(call->event.arguments.web_socket_connect.connection);
+            pthread_mutex_lock(&queue->mutex);
+        }
+    }
+    while (!call->done)
+        pthread_cond_wait(&call->answered, &queue->mutex);
+}
 
 int32_t rt_event_post(const void *receiver, ah_event *event, int32_t failure)
 {
@@ -52,13 +75,12 @@ int32_t rt_event_post(const void *receiver, ah_event *event, int32_t failure)
     if (queue == NULL)
         return failure;
     call.event = *event;
-    pthread_cond_init(&call.answered, NULL);
+    clock_condition(&call.answered);
     pthread_mutex_lock(&queue->mutex);
     /* The only thread that could answer is not to wait for itself. */
     if (!queue->closed && !(queue->watched && pthread_equal(queue->watcher, pthread_self()))) {
         queue_offer(queue, &call);
-        while (!call.done)
-            pthread_cond_wait(&call.answered, &queue->mutex);
+        await_answer(queue, &call);
     }
     pthread_mutex_unlock(&queue->mutex);
     pthread_cond_destroy(&call.answered);
@@ -251,7 +273,7 @@ int32_t ah_next_events(ah_event_queue *handle, int32_t timeout_ms, ah_event *eve
     queue = handle_pin(HANDLE_EVENT_QUEUE, handle);
     if (queue == NULL)
         return -1;
-    poller_know();
+    poller_register();
     pthread_mutex_lock(&queue->mutex);
     if (wait_and_take(queue, timeout_ms, &batch)) {
         poller_begin_work(queue, false);
@@ -262,8 +284,10 @@ int32_t ah_next_events(ah_event_queue *handle, int32_t timeout_ms, ah_event *eve
     closed = queue->closed;
     queue_unlock(queue);
     handle_unpin(handle);
-    if (!closed)
+    if (!closed) {
+        error_clear(); /* of what was done for connections meanwhile */
         return batch.count;
+    }
     error_set(AH_ERROR_WRONG_STATE, "the event queue is closed");
     return -1;
 }

@@ -2,6 +2,7 @@
 #ifndef AH_EVENTS_H
 #define AH_EVENTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,12 +15,13 @@ struct poller;
 struct server;
 
 /* The events of one WebSocket that have been posted and not been answered, oldest first: its mail. All
- * of them go to one queue, whose mutex guards this. */
+ * of them go to one queue, whose mutex guards this; what is atomic may be looked at without. */
 struct mailbox {
     ah_event_queue *queue; /* null: there has been no mail. Set once, by the WebSocket's owner */
     struct call *first, *last;
-    size_t size;  /* bytes of all messages, and something for each */
-    bool awaited; /* the WebSocket's owner has work to do when there is less */
+    atomic_size_t size;  /* bytes of all messages, and something for each */
+    atomic_bool awaited; /* the WebSocket's owner has work to do when there is less, and reads nothing before */
+    atomic_bool kept;    /* as ah_keep_web_socket_awake() has said; not guarded by the mutex */
 
     /* Of a WebSocket that is claimed. */
     bool claimed;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../connection.h"
+#include "../errors.h"
 #include "../handles.h"
 #include "../server.h"
 #include "../web_socket/loop.h"
@@ -132,4 +133,15 @@ bool events_has_mail(struct connection *connection)
 bool events_has_much_mail(struct connection *connection)
 {
     return has_mail(connection, MUCH_MAIL);
+}
+
+void ah_keep_web_socket_awake(ah_connection *handle, int32_t awake)
+{
+    struct connection *connection = handle_pin(HANDLE_CONNECTION, handle);
+
+    error_clear(); /* one that has ended is not waited for */
+    if (connection == NULL)
+        return;
+    atomic_store(&connection->web_socket.mailbox.kept, awake != 0);
+    handle_unpin(handle);
 }

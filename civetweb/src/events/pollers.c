@@ -42,6 +42,7 @@ void pollers_remove(struct poller *poller)
         poller->next->previous = poller->previous;
     else
         list->last = poller->previous;
+    poller->list = NULL;
 }
 
 /* Have the cork ready into which the calling thread is to put off what it writes. */
@@ -89,7 +90,7 @@ void poller_end_work(void)
 
 bool poller_come_back_to_read(const ah_event_queue *queue)
 {
-    if (this_poller.queue != queue) {
+    if (this_poller.queue != queue || !this_poller.reads) {
         poller_come_back(queue);
         return true;
     }
@@ -109,7 +110,6 @@ bool event_is_taken(void)
 void poller_call(struct poller *reader)
 {
     pollers_remove(reader);
-    reader->list = NULL;
     sem_post(&reader->called);
 }
 
@@ -117,7 +117,6 @@ void poller_call(struct poller *reader)
 static void crown(struct event_queue *queue, struct poller *reader)
 {
     pollers_remove(reader);
-    reader->list = NULL;
     queue->leader = this_poller.heir = reader;
 }
 
@@ -199,7 +198,7 @@ static void end_thread(void *poller)
     sem_destroy(&this_poller.called);
 }
 
-void poller_know(void)
+void poller_register(void)
 {
     if (pthread_getspecific(end_key) != NULL)
         return;

@@ -12,9 +12,9 @@
 
 struct cork;
 
-/* The trust that a reader needs to be given the lead, with which it may hold up others. Its trust grows by one each time
- * that it is quick, up to twice as much, and falls by so much when it is not: once is forgiven, for another program may
- * have been in its way. */
+/* A reader that leads and blocks holds up the others, so the lead is for those whose trust is at least this. It grows by
+ * one each time that the reader comes back quickly, up to 2 * TRUST, and falls by TRUST when it does not. So one that
+ * was always quick is forgiven once: another program may have had the processor. */
 #define TRUST 8
 
 struct poller;
@@ -51,7 +51,7 @@ struct event_receiver {
 /* A polling thread. */
 struct poller {
     ah_event_queue *queue; /* from which it has taken events, and has not come back; or null */
-    bool reads;            /* they are those of a claimed WebSocket, for which it may wait where it likes */
+    bool reads;            /* they are of a WebSocket that it has claimed: it may block, and counts as in no callback */
     struct cork *cork;        /* its own or, of a reader, the queue's; null: none yet, or no memory */
     struct poller_list *list; /* in which it is: one of the queue's */
     struct poller *previous, *next;
@@ -87,11 +87,11 @@ struct event_queue {
     bool led;                 /* the leader is in loop_lead, where it cannot be away */
     int asleep;               /* other threads in ah_next_events, which are no readers */
     pthread_cond_t relief;    /* wakes one of them: there is no leader */
-    int help;                 /* so many threads, which sleep or come, shall look what others have to share */
+    int help;                 /* so many threads are to return without events, to share the work of others */
     pthread_cond_t answered;  /* an event has been, and the queue is closed */
     struct event_receiver *receivers;
     uint64_t last_id;
-    int trust; /* in the reader that came back last: a new one is taken for the like */
+    int trust; /* of the reader that came back last; a new one begins with it */
     bool closed;
 };
 
@@ -164,27 +164,29 @@ void pollers_remove(struct poller *poller);
 /* Wake a reader that sleeps. */
 void poller_call(struct poller *reader);
 
-/* The calling thread has taken events, and begins to handle them. */
+/* The calling thread has taken events, and begins to handle them; with `reads` as a reader. */
 void poller_begin_work(struct event_queue *queue, bool reads);
 
-/* And has done so: what it has written is sent. Without the mutex, as the next five. */
+/* The next six are about the calling thread, too, and called without the mutex. */
+
+/* It has handled its events: what it has written is sent. */
 void poller_end_work(void);
 
-/* It comes back for more, or turns to another queue. */
+/* It asks this queue for events: it has handled those that it had, or leaves the other queue that they were of. */
 void poller_come_back(const ah_event_queue *queue);
 
-/* It comes back as a reader that has led, if so: what it has written may be sent with what the next one writes. False:
- * it is to be sent now. */
+/* The same of a reader. True: what it has written as a leader may wait for what the next one writes; false: it is to
+ * be sent now. */
 bool poller_come_back_to_read(const ah_event_queue *queue);
 
-/* It will not come back to what it has taken events from. */
+/* It asks the queue that it had events of for nothing more, and leads it no longer. */
 void poller_leave(void);
 
 /* Call who has got the lead from it. */
 void poller_call_heir(void);
 
-/* Have it forgotten when it ends. */
-void poller_know(void);
+/* See to it that the calling thread is forgotten when it ends. */
+void poller_register(void);
 
 /* Give away the mutex, and call who has got the lead with it. */
 void queue_unlock(struct event_queue *queue);

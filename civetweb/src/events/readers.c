@@ -98,11 +98,30 @@ bool events_are_read_here(const struct server *server)
     return read;
 }
 
+/* Whether a WebSocket can be claimed now, with the mutex; else the error is set. Nobody but its reader can take the
+ * close event then, without which the reader would wait for ever, and the end of the connection for the reader. */
+static bool can_be_claimed(const struct connection *connection)
+{
+    const struct call *first = connection->web_socket.mailbox.first;
+
+    if (first == NULL || first->event.kind != AH_EVENT_WEB_SOCKET_READY) {
+        error_set(AH_ERROR_WRONG_STATE, "a WebSocket is claimed in its ready event, before that is answered");
+        return false;
+    }
+    if (connection->web_socket.route->close == NULL) {
+        error_set(AH_ERROR_WRONG_STATE, "the handler of this WebSocket has no close callback, by which its reader is told "
+                                        "of the end: give ah_post_web_socket_close");
+        return false;
+    }
+    return true;
+}
+
 int32_t ah_claim_web_socket(ah_connection *handle)
 {
     struct event_queue *queue = NULL;
     struct connection *connection;
     struct mailbox *mailbox;
+    bool claimed;
 
     error_clear();
     connection = pin_mailbox(handle, &queue);
@@ -110,7 +129,8 @@ int32_t ah_claim_web_socket(ah_connection *handle)
         return -1;
     mailbox = &connection->web_socket.mailbox;
     pthread_mutex_lock(&queue->mutex);
-    if (!mailbox->claimed && !queue->closed) {
+    claimed = can_be_claimed(connection);
+    if (claimed && !mailbox->claimed && !queue->closed) {
         mailbox->claimed = true;
         mailbox->trust = queue->trust;
         mailbox->previous = NULL;
@@ -121,7 +141,7 @@ int32_t ah_claim_web_socket(ah_connection *handle)
     }
     pthread_mutex_unlock(&queue->mutex);
     unpin_mailbox(connection, queue);
-    return 0;
+    return claimed ? 0 : -1;
 }
 
 void ah_release_web_socket(ah_connection *handle)
@@ -224,7 +244,7 @@ int32_t ah_next_events_of(ah_connection *handle, uint64_t answered, int32_t time
         return -1;
     mailbox = &connection->web_socket.mailbox;
     this_poller.reading = handle;
-    poller_know();
+    poller_register();
     may_wait = poller_come_back_to_read(queue->handle);
     pthread_mutex_lock(&queue->mutex);
     judge(queue, mailbox);
@@ -245,8 +265,10 @@ int32_t ah_next_events_of(ah_connection *handle, uint64_t answered, int32_t time
         poller_begin_work(queue, true);
     queue_unlock(queue);
     unpin_mailbox(connection, queue);
-    if (claimed)
+    if (claimed) {
+        error_clear(); /* of what was done for other connections meanwhile */
         return batch.count;
+    }
     error_set(AH_ERROR_WRONG_STATE, "this WebSocket is not claimed, or has ended");
     return -1;
 }

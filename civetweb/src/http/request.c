@@ -52,19 +52,32 @@ void request_skip_body(struct connection *connection)
         civetweb_close_after_answer(civetweb);
 }
 
+static void set_unreadable(int failure)
+{
+    if (failure == CIVETWEB_READ_MALFORMED)
+        error_set(AH_ERROR_MALFORMED, "the chunks of the request's body are malformed; answer with 400");
+    else if (failure == CIVETWEB_READ_LATE)
+        error_set(AH_ERROR_TIMED_OUT, "nothing of the request's body has come for request_timeout_ms; answer with 408");
+    else
+        error_set(AH_ERROR_CONNECTION_CLOSED, "the request's body is not complete: the client has gone, or the server is "
+                                              "being stopped");
+}
+
 int32_t request_read(struct connection *connection, void *buffer, size_t size)
 {
     int count;
 
     if (size == 0)
         return 0;
-    request_ask_for_body(connection);
-    count = civetweb_read(connection->civetweb, buffer, size);
-    if (count >= 0)
-        return count;
-    civetweb_close_after_answer(connection->civetweb);
-    error_set(AH_ERROR_CONNECTION_CLOSED, "the request's body could not be read: the client has gone, has sent nothing "
-                                          "for request_timeout_ms, or its chunks are malformed");
+    if (connection->unreadable == 0) {
+        request_ask_for_body(connection);
+        count = civetweb_read(connection->civetweb, buffer, size);
+        if (count >= 0)
+            return count;
+        connection->unreadable = count;
+        civetweb_close_after_answer(connection->civetweb);
+    }
+    set_unreadable(connection->unreadable);
     return -1;
 }
 

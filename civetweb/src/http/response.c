@@ -1,5 +1,6 @@
 #include "response.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +334,18 @@ int32_t rt_send_chunk(struct connection *connection, const char *data, size_t da
     return connection_in_request(connection) ? send_body(connection, data, data_len) : -1;
 }
 
+/* The status in a status line (RFC 9112, section 4); 0 if there is none, or that of an interim response. */
+static int status_in(const char *line, size_t size)
+{
+    static const char version[] = "HTTP/1.";
+    const char *code = line + sizeof version + 1;
+
+    if (size < sizeof version + 4 || memcmp(line, version, sizeof version - 1) != 0 || code[-1] != ' ' ||
+        code[0] < '2' || code[0] > '9' || !isdigit((unsigned char)code[1]) || !isdigit((unsigned char)code[2]))
+        return 0;
+    return (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
+}
+
 int32_t rt_write(struct connection *connection, const char *buffer, size_t buffer_size)
 {
     struct response *response = &connection->response;
@@ -348,6 +361,8 @@ int32_t rt_write(struct connection *connection, const char *buffer, size_t buffe
                                         "body with sendChunk");
         return -1;
     }
+    if (response->state == RESPONSE_NONE)
+        response->written_status = status_in(buffer, buffer_size);
     response->state = RESPONSE_RAW;
     return send_bytes(connection, buffer, buffer_size) ? sent(buffer_size) : -1;
 }

@@ -29,6 +29,7 @@ struct response {
     enum response_state state;
     int status; /* from RESPONSE_STARTED on; 0 when the program writes it itself */
     enum response_framing framing;
+    int written_status; /* what the program has written at the beginning of RESPONSE_RAW; 0: something else */
     bool has_length, has_date; /* headers that the program has given */
     int64_t left;              /* of FRAMING_LENGTH: bytes of the body that are still to come */
     struct text_buffer head;

@@ -15,7 +15,8 @@ struct cork;
 /* An empty one, with one user; NULL without memory. */
 struct cork *cork_new(void);
 
-/* One more user of a cork; and one less, who may be none. The last one has sent everything. */
+/* One more user of a cork, which is returned; and one less. Null is left alone by both. Whoever is the last user has
+ * seen to it that everything was sent. */
 struct cork *cork_retain(struct cork *cork);
 void cork_release(struct cork *cork);
 

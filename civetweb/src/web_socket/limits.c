@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../errors.h"
+#include "../option_list.h"
 #include "../options.h"
 
 #define MAX_THREADS 1024
@@ -106,10 +107,25 @@ static bool take_policy(struct options *options, enum queue_policy *policy)
     return false;
 }
 
+/* Scheme, host and port, if that is not the scheme's own (RFC 6454, section 6.2). */
+static bool check_origin(const char *name, const char *entry)
+{
+    const char *host = strstr(entry, "://");
+
+    if (strcmp(entry, "*") == 0 || strcmp(entry, "null") == 0 ||
+        (host != NULL && host > entry && host[3] != '\0' && strchr(host + 3, '/') == NULL))
+        return true;
+    error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" has \"%s\"; give origins as browsers send them, such as "
+                                         "\"https://example.org,http://localhost:8080\", or \"*\" for any", name, entry);
+    return false;
+}
+
 static bool take_origins(struct options *options, char **origins)
 {
     const char *value = options_take(options, ORIGINS);
 
+    if (value != NULL && !option_list_check(ORIGINS, value, check_origin))
+        return false;
     *origins = value == NULL ? NULL : strdup(value);
     if (value == NULL || *origins != NULL)
         return true;

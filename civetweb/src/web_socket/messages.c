@@ -121,7 +121,7 @@ static int32_t write_message(struct connection *connection, int32_t opcode, cons
         return -1;
     }
     if (opcode == OPCODE_CLOSE) {
-        web_socket_begin_close(connection, data, data_len);
+        web_socket_begin_close(connection, data, data_len, data_len);
         result = 0;
     } else if (cork_gather(connection, data_len), sender_message(&socket->sender, opcode, data, data_len)) {
         if (!opcode_is_control(opcode)) {
@@ -261,6 +261,19 @@ int32_t rt_get_close_code(struct connection *connection)
     code = (int32_t)sender->close_code;
     pthread_mutex_unlock(&sender->mutex);
     return code;
+}
+
+const char *rt_get_close_reason(struct connection *connection)
+{
+    struct sender *sender = &connection->web_socket.sender;
+    const char *reason;
+
+    if (!is_upgraded(sender))
+        return NULL;
+    pthread_mutex_lock(&sender->mutex);
+    reason = sender->close_reason;
+    pthread_mutex_unlock(&sender->mutex);
+    return reason;
 }
 
 int64_t rt_get_queued_bytes(struct connection *connection)

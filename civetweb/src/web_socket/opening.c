@@ -31,14 +31,16 @@ static bool is_answered(const struct connection *connection)
     return connection->response.state > RESPONSE_STARTED;
 }
 
+/* Returns the status that was sent. */
 static int refuse(struct connection *connection, const struct handshake *handshake)
 {
+    int written = connection->response.written_status;
     char response[MAX_HANDSHAKE_RESPONSE];
     size_t size = handshake_refusal(handshake, response);
 
     statistics_add(&web_sockets_of(connection)->statistics, REFUSED, 1);
     if (is_answered(connection))
-        return response_settle(connection, handshake->status);
+        return response_settle(connection, written != 0 ? written : handshake->status);
     if (strcmp(connection->info.request_method, "HEAD") == 0)
         size -= strlen(handshake->reason) + 1; /* its answer has no content (RFC 9110, section 9.3.2) */
     mg_write(connection->civetweb, response, size);
@@ -166,7 +168,7 @@ static struct text_buffer write_answer(const struct web_socket_answer *answer, s
     return text;
 }
 
-bool web_socket_open(struct connection *connection, const struct web_socket_route *route)
+int web_socket_open(struct connection *connection, const struct web_socket_route *route)
 {
     struct web_sockets *sockets = web_sockets_of(connection);
     struct web_socket *socket = &connection->web_socket;
@@ -179,27 +181,21 @@ bool web_socket_open(struct connection *connection, const struct web_socket_rout
     int descriptor;
 
     /* It has been checked before, unless the handler has been set in the meantime. */
-    if (handshake.status != 101) {
-        refuse(connection, &handshake);
-        return false;
-    }
+    if (handshake.status != 101)
+        return refuse(connection, &handshake);
     /* The callback comes last: a connection that it has accepted is opened. */
-    if (!web_sockets_enter(sockets)) {
-        refuse(connection, &full);
-        return false;
-    }
+    if (!web_sockets_enter(sockets))
+        return refuse(connection, &full);
     prepared = prepare(connection, &handshake);
     if (!prepared || !ask(connection, route)) {
         web_sockets_leave(sockets);
-        refuse(connection, prepared ? &forbidden : &full);
-        return false;
+        return refuse(connection, prepared ? &forbidden : &full);
     }
     answer = write_answer(&socket->answer, &handshake);
     if (answer.failed) {
         web_sockets_leave(sockets);
-        refuse(connection, &full);
         text_free(&answer);
-        return false;
+        return refuse(connection, &full);
     }
     descriptor = civetweb_take_socket(connection->civetweb, &tls);
     connection->civetweb = NULL;
@@ -207,5 +203,5 @@ bool web_socket_open(struct connection *connection, const struct web_socket_rout
     socket->subprotocol = handshake.subprotocol;
     web_socket_begin(connection, descriptor, tls, answer.bytes, answer.size);
     text_free(&answer);
-    return true;
+    return 101;
 }

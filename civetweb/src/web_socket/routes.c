@@ -93,13 +93,14 @@ bool subprotocols_check(const char *const *names)
 static int on_connect(const struct mg_connection *civetweb, void *user_data)
 {
     struct connection *connection = connection_of(civetweb);
+    int status;
 
     /* Since the request was offered, CivetWeb may have found out who the user is. */
     if (mg_get_request_info(civetweb)->remote_user != NULL)
         connection_take_user(connection);
-    mg_set_user_connection_data(civetweb, NULL);
-    if (!web_socket_open(connection, user_data))
-        mg_set_user_connection_data(civetweb, connection);
+    status = web_socket_open(connection, user_data);
+    if (status != 101)
+        civetweb_note_status((struct mg_connection *)civetweb, status);
     return 1;
 }
 

@@ -37,6 +37,7 @@ void sender_free(struct sender *sender)
         transport_close(&sender->transport);
     deflater_free(sender->deflater);
     free(sender->out);
+    free(sender->close_reason);
     pthread_cond_destroy(&sender->room);
     pthread_mutex_destroy(&sender->mutex);
 }
@@ -247,7 +248,7 @@ bool sender_message(struct sender *sender, int opcode, const void *message, size
     return sender_frame(sender, opcode, flags, data, size);
 }
 
-void sender_close(struct sender *sender, const void *payload, size_t size)
+void sender_close(struct sender *sender, const void *payload, size_t size, size_t sent)
 {
     const uint8_t *code = payload;
 
@@ -255,6 +256,8 @@ void sender_close(struct sender *sender, const void *payload, size_t size)
         return;
     sender->state = SENDER_CLOSING;
     sender->close_code = size < 2 ? CLOSE_NO_STATUS : (unsigned)code[0] << 8 | code[1];
-    sender_frame(sender, OPCODE_CLOSE, 0, payload, size);
+    if (size > 2)
+        sender->close_reason = strndup((const char *)code + 2, size - 2); /* without memory, there is none */
+    sender_frame(sender, OPCODE_CLOSE, 0, payload, sent);
     pthread_cond_broadcast(&sender->room);
 }

@@ -32,6 +32,7 @@ struct sender {
     enum sender_state state;
     struct transport transport;
     unsigned close_code; /* what the WebSocket was closed with (RFC 6455, section 7.1.5); 0: it is open */
+    char *close_reason;  /* the same (section 7.1.6); null: there is none. From then on it stays */
     bool lost;         /* the socket has failed: nothing is sent any more */
     bool corked;       /* more frames follow at once: gather them */
     bool output_ended; /* transport_end has been called */
@@ -74,13 +75,15 @@ bool sender_frame(struct sender *sender, int opcode, unsigned flags, const void 
 /* The same for a frame that has been made, without a mask: it gets one if this side masks. */
 bool sender_shared(struct sender *sender, struct shared_frame *frame);
 
-/* Keep a frame for the next flush, which the caller sees to. False: the most there may be are kept. */
-bool sender_gather(struct sender *sender, struct shared_frame *frame);
-
-/* The same for a message or control frame of the user's, compressed if that was negotiated. */
+/* The same for a message or control frame of the program's: a message is compressed if that was negotiated and is
+ * worth it. */
 bool sender_message(struct sender *sender, int opcode, const void *message, size_t size);
 
-/* Send a Close frame, unless one has been sent, and nothing more. */
-void sender_close(struct sender *sender, const void *payload, size_t size);
+/* Keep a frame for the next flush, which the caller sees to. False: as many are kept as may be. */
+bool sender_gather(struct sender *sender, struct shared_frame *frame);
+
+/* The WebSocket is closed by a Close frame with this payload, whoever has made that: send as much of it, and nothing
+ * more, unless one has been sent. */
+void sender_close(struct sender *sender, const void *payload, size_t size, size_t sent);
 
 #endif

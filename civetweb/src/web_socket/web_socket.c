@@ -18,14 +18,14 @@
 
 /* Sending */
 
-void web_socket_begin_close(struct connection *connection, const void *payload, size_t size)
+void web_socket_begin_close(struct connection *connection, const void *payload, size_t size, size_t sent)
 {
     struct web_socket *socket = &connection->web_socket;
 
     if (socket->sender.state != SENDER_OPEN)
         return;
     atomic_store(&socket->close_until, clock_now() + web_sockets_of(connection)->limits.close_timeout);
-    sender_close(&socket->sender, payload, size);
+    sender_close(&socket->sender, payload, size, sent);
 }
 
 void web_socket_close(struct connection *connection, enum close_code code, const char *reason)
@@ -35,7 +35,7 @@ void web_socket_close(struct connection *connection, enum close_code code, const
 
     memcpy(payload + 2, reason, length);
     pthread_mutex_lock(&connection->web_socket.sender.mutex);
-    web_socket_begin_close(connection, payload, 2 + length);
+    web_socket_begin_close(connection, payload, 2 + length, 2 + length);
     pthread_mutex_unlock(&connection->web_socket.sender.mutex);
 }
 
@@ -204,7 +204,7 @@ static void handle_message(struct connection *connection, const struct message *
         socket->closed_by_peer = true;
         /* The answer carries the code that came (section 5.5.1). */
         pthread_mutex_lock(&socket->sender.mutex);
-        web_socket_begin_close(connection, message->data, message->size < 2 ? 0 : 2);
+        web_socket_begin_close(connection, message->data, message->size, message->size < 2 ? 0 : 2);
         pthread_mutex_unlock(&socket->sender.mutex);
         deliver(connection, message);
         end(connection);

@@ -36,6 +36,7 @@ enum work {
  * callback that one's. */
 struct web_socket_answer {
     bool open;         /* the callback is being asked */
+    atomic_bool watched; /* it is to be told when the client goes meanwhile: ah_exchange_watch() */
     char *subprotocol; /* instead of the one that the route's list gives; or null */
     char *headers;     /* more lines, each with its end; or null */
 };
@@ -70,12 +71,14 @@ struct web_socket {
     struct mailbox mailbox;
 
     /* Anybody's: milliseconds of clock_now(). */
-    _Atomic int64_t received_at; /* the last bytes */
+    _Atomic int64_t received_at; /* the last bytes, or later: when it was last seen that none could be read */
     _Atomic int64_t pinged_at;   /* the ping that waits for an answer; 0: none does */
     _Atomic int64_t message_until; /* when a message that has begun has taken too long; 0: none has */
     _Atomic int64_t close_until; /* when a closing handshake is given up; 0: none has begun */
     atomic_bool expired;         /* given up, out of time for instance */
-    atomic_bool overdue;         /* the owner is in a callback that blocks: nothing is put off for it */
+    atomic_bool overdue;         /* the owner is in a callback that blocks, or was: nothing is put off for it */
+
+    int64_t behind_at; /* when it was last seen that the program, not the peer, was waited for; the tick's */
 };
 
 /* Answer a request for an upgrade that breaks the rules of the handshake. Returns the status that was
@@ -85,9 +88,9 @@ int web_socket_refuse(struct connection *connection);
 /* Answer a request for an upgrade that has no handler. Returns the status that was sent. */
 int web_socket_miss(struct connection *connection);
 
-/* Ask the handler's connect callback and open the WebSocket, or answer why not. On the worker; what
- * `connection` points to is not the worker's any more when this returns true. */
-bool web_socket_open(struct connection *connection, const struct web_socket_route *route);
+/* Ask the handler's connect callback and open the WebSocket, or answer why not. Returns the status that was sent. On the
+ * worker; what `connection` points to is not the worker's any more when this returns 101. */
+int web_socket_open(struct connection *connection, const struct web_socket_route *route);
 
 /* The WebSocket part of a connection, which every connection has, for any may be upgraded. */
 void web_socket_init(struct web_socket *socket);
@@ -101,8 +104,8 @@ bool web_socket_keep_early(struct web_socket *socket, const void *bytes, size_t 
  * loop from then on. What `connection` points to is not the caller's any more. */
 void web_socket_begin(struct connection *connection, int descriptor, SSL *tls, const void *first, size_t size);
 
-/* Send a Close frame, unless one has been sent: with the sender's mutex, and without it. */
-void web_socket_begin_close(struct connection *connection, const void *payload, size_t size);
+/* Send a Close frame, unless one has been sent: with the sender's mutex, as sender_close(), and without it. */
+void web_socket_begin_close(struct connection *connection, const void *payload, size_t size, size_t sent);
 void web_socket_close(struct connection *connection, enum close_code code, const char *reason);
 
 /* Close it because its server or client is being stopped. */

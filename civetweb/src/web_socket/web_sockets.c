@@ -16,6 +16,10 @@ struct web_sockets *web_sockets_of(const struct connection *connection)
 
 /* Time */
 
+/* A tick that comes so late has been kept by callbacks that blocked all threads, or the process stood still: what
+ * peers have sent meanwhile has not been read. */
+#define STANDSTILL_MS (LOOP_TICK_MS * 4)
+
 static void ping(struct connection *connection, int64_t now)
 {
     struct web_socket *socket = &connection->web_socket;
@@ -28,11 +32,31 @@ static void ping(struct connection *connection, int64_t now)
     pthread_mutex_unlock(&socket->sender.mutex);
 }
 
+/* Whether nothing is read of a connection, for its owner is in a callback or the program is behind with its mail. */
+static bool is_held_up(const struct web_socket *socket)
+{
+    return (atomic_load(&socket->overdue) && (atomic_load(&socket->work) & WORK_BUSY)) ||
+           atomic_load(&socket->mailbox.awaited);
+}
+
+/* The time for which a peer waits for the program is not the peer's: it may have sent what nobody has read, a pong
+ * for instance, or have nothing to send before it is answered. */
+static void note_delay(struct web_socket *socket, int64_t now, bool stood_still)
+{
+    bool held_up = stood_still || is_held_up(socket);
+
+    if (held_up)
+        atomic_store_explicit(&socket->received_at, now, memory_order_relaxed);
+    if (held_up || atomic_load(&socket->mailbox.size) > 0 || atomic_load(&socket->mailbox.kept))
+        socket->behind_at = now;
+}
+
 static void check_deadlines(struct connection *connection, int64_t now)
 {
     const struct web_socket_limits *limits = &web_sockets_of(connection)->limits;
     struct web_socket *socket = &connection->web_socket;
     int64_t received = atomic_load_explicit(&socket->received_at, memory_order_relaxed);
+    int64_t idle_since = received > socket->behind_at ? received : socket->behind_at;
     int64_t pinged = atomic_load(&socket->pinged_at);
     int64_t message_until = atomic_load_explicit(&socket->message_until, memory_order_relaxed);
     int64_t close_until = atomic_load(&socket->close_until);
@@ -48,7 +72,7 @@ static void check_deadlines(struct connection *connection, int64_t now)
     } else if (pinged > received) {
         if (now - pinged >= limits->ping_timeout)
             web_socket_expire(connection);
-    } else if (limits->idle_timeout > 0 && now - received >= limits->idle_timeout) {
+    } else if (limits->idle_timeout > 0 && now - idle_since >= limits->idle_timeout) {
         web_socket_close(connection, CLOSE_GOING_AWAY, "idle");
     } else if (limits->ping_interval > 0 && now - received >= limits->ping_interval) {
         ping(connection, now);
@@ -60,10 +84,15 @@ static void tick(void *context)
     struct web_sockets *sockets = context;
     struct connection *connection;
     int64_t now = clock_now();
+    bool stood_still;
 
     pthread_mutex_lock(&sockets->mutex);
-    for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next)
+    stood_still = now - sockets->looked_at > STANDSTILL_MS;
+    sockets->looked_at = now;
+    for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next) {
+        note_delay(&connection->web_socket, now, stood_still);
         check_deadlines(connection, now);
+    }
     pthread_mutex_unlock(&sockets->mutex);
 }
 

@@ -29,6 +29,7 @@ struct web_sockets {
     pthread_mutex_t mutex; /* guards all below, and the loops */
     pthread_cond_t ended;  /* one of them has */
     struct connection *first;
+    int64_t looked_at; /* the last tick */
     size_t count;
     bool stopping;
 };

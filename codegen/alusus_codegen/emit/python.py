@@ -281,7 +281,7 @@ class _View:
             returned = layout("return (", values, ")", 1)
         return {
             "name": callback.event,
-            "decorator": "\n".join(layout("@_driver.event(", parameters, ")")),
+            "decorator": "\n".join(layout("@_registration.event(", parameters, ")")),
             "carries": bool(carried(callback)),
             "returned": "\n".join(returned),
         }
@@ -377,7 +377,10 @@ class _View:
         before = list(_prepared(function))
         tables = [p for p in function.parameters if p.type.kind is Kind.STRUCTURE]
         handlers = [p for p in function.parameters if p.type.kind is Kind.CALLBACK]
-        starts = function.returns.target in _STOPS
+        # Whoever is given a handle looks up what has been started.
+        starts = function.returns.target in _STOPS and not any(
+            p.type.kind is Kind.HANDLE for p in function.parameters
+        )
         if not tables and not handlers and not starts:
             return [*before, *_returned(signature, self._arguments(function, ""))]
 
@@ -388,7 +391,7 @@ class _View:
         )
         if tables:
             (table,) = (p.name.python for p in tables)
-            given = [f"_driver.members({table}, _{tables[0].type.target.upper()})", user_data]
+            given = [f"_registration.members({table}, _{tables[0].type.target.upper()})", user_data]
         else:
             pairs = [
                 f"_on_{event}: {p.name.python}" for event, p in zip(events, handlers, strict=True)

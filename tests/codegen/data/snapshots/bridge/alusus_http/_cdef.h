@@ -108,6 +108,7 @@ int32_t ah_claim_web_socket(ah_connection *connection);
 int32_t ah_next_events_of(ah_connection *connection, uint64_t answered, int32_t timeout_ms, ah_event *events,
                           int32_t capacity, void *memory, size_t memory_size);
 void ah_release_web_socket(ah_connection *connection);
+void ah_keep_web_socket_awake(ah_connection *connection, int32_t awake);
 int32_t ah_event_queue_descriptor(ah_event_queue *queue);
 void ah_close_event_queue(ah_event_queue *queue);
 int32_t ah_post_message(ah_connection *connection, const char *data, size_t data_len, void *user_data);
@@ -134,3 +135,4 @@ int32_t ah_post_exchange(ah_connection *connection);
 int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, const char *data, size_t size, int32_t status);
 int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
 int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);
+int32_t ah_exchange_watch(ah_connection *connection);

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import _driver, _marshal
+from . import _driver, _marshal, _registration
 from ._library import lib
 from ._marshal import OutPointer
 from .native import NativeCallback
@@ -137,13 +137,13 @@ class Callbacks:
 # What the events of the callbacks carry
 
 
-@_driver.event(lib.AH_EVENT_MESSAGE, "ah_post_message", on_failure=0)
+@_registration.event(lib.AH_EVENT_MESSAGE, "ah_post_message", on_failure=0)
 def _on_message(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.message
     return (Connection(c.connection), _marshal.copied(c.data, c.data_len), user_data)
 
 
-@_driver.event(lib.AH_EVENT_CLOSED, "ah_post_closed")
+@_registration.event(lib.AH_EVENT_CLOSED, "ah_post_closed")
 def _on_closed(c: Any, user_data: object) -> tuple[object, ...]:
     c = c.closed
     return (Connection(c.connection),)

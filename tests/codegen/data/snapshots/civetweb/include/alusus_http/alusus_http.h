@@ -52,7 +52,7 @@ typedef enum ah_error_code {
     AH_ERROR_TOO_LARGE = 13,        /* a client's form or body exceeds a limit */
     AH_ERROR_MALFORMED = 14,        /* what a client sent breaks the rules */
     AH_ERROR_CONNECT_FAILED = 15,   /* no connection to another server could be opened */
-    AH_ERROR_TIMED_OUT = 16         /* another server has not answered in time */
+    AH_ERROR_TIMED_OUT = 16         /* the other side has sent nothing in time */
 } ah_error_code;
 
 /*

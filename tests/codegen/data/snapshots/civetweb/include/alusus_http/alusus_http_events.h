@@ -119,8 +119,9 @@ AH_API int32_t ah_ask_for_help(ah_event_queue *queue);
 
 /*
  * Keep the events of a WebSocket that come from now on, the last one among them, for
- * ah_next_events_of(); ah_next_events() gives out none of them. To be called in its ready event.
- * Returns 0, or -1 when it has ended.
+ * ah_next_events_of(); ah_next_events() gives out none of them. To be called in its ready event, before
+ * that is answered: another thread may have taken later ones. The handler has to have a close callback,
+ * whose event tells the reader of the end. Returns 0, or -1 when it has ended or cannot be claimed.
  */
 AH_API int32_t ah_claim_web_socket(ah_connection *connection);
 
@@ -142,6 +143,13 @@ AH_API int32_t ah_next_events_of(ah_connection *connection, uint64_t answered, i
  * taken are answered. Ends a call of ah_next_events_of() for it. Nothing happens to one that has ended.
  */
 AH_API void ah_release_web_socket(ah_connection *connection);
+
+/*
+ * Say whether the program keeps messages of a WebSocket, which it has answered already, for a handler
+ * that has not come to them: as long as it does, the client is not idle (websocket_idle_timeout_ms), as
+ * with messages that have not been answered. Any thread may call it. Nothing happens to one that has ended.
+ */
+AH_API void ah_keep_web_socket_awake(ah_connection *connection, int32_t awake);
 
 /*
  * A file descriptor that is readable while events wait, for poll() and its like; do nothing else with
@@ -215,6 +223,13 @@ AH_API int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
  * the connection has ended.
  */
 AH_API int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);
+
+/*
+ * For an event AH_EVENT_WEB_SOCKET_CONNECT that is answered later: have AH_EXCHANGE_GONE posted, with the
+ * number of no exchange that runs, when the client goes before, within half a second. The answer has to
+ * follow all the same. Returns 0, or -1 when the connection has ended.
+ */
+AH_API int32_t ah_exchange_watch(ah_connection *connection);
 
 /* What to pass as a callback. Only the server calls these. */
 AH_API int32_t ah_post_message(ah_connection *connection, const char *data, size_t data_len, void *user_data);
