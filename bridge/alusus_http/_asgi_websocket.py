@@ -86,10 +86,12 @@ class WebSocket:
         else:
             return 1
         self._changed.set()
-        # Whoever is receiving takes one message at once, and may be a long time about it.
-        waiting = not self._receiving or len(self._messages) > 1
-        if waiting and not self._awake and not self._hastened:
-            self._keep_awake(True)
+        if not self._awake and not self._hastened:
+            if not self._receiving:
+                self._keep_awake(True)
+            elif len(self._messages) == 2:
+                # They are received before this is called, unless one keeps the application long.
+                self._opened.get_loop().call_soon(self._look)
         if len(self._messages) < MOST_UNREAD or self._hastened:
             return 1
         self._read = Later()
@@ -130,6 +132,11 @@ class WebSocket:
         if self._read is not None:
             read, self._read = self._read, None
             read.give(1)
+
+    def _look(self) -> None:
+        """See whether messages are left over."""
+        if self._messages and not self._awake and not self._hastened:
+            self._keep_awake(True)
 
     def _keep_awake(self, awake: bool) -> None:
         self._awake = awake

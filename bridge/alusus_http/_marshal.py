@@ -247,7 +247,8 @@ def last_error() -> errors.HttpError | None:
     return _ERRORS.get(code, errors.HttpError)(text)
 
 
-_FUNCTION = re.compile(r"\b[a-z]+(?:[A-Z][a-z]*)+\b")
+# Between quotes there is what the program has given, such as a path, which stays as it is.
+_FUNCTION = re.compile(r'"[^"]*"|\b[a-z]+(?:[A-Z][a-z]*)+\b')
 
 
 def _by_its_name_here(match: re.Match[str]) -> str:

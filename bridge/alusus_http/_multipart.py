@@ -5,10 +5,14 @@ The parser of the standard library's `email` needs minutes for some headers of a
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+
+# The parser warns of each malformed form, besides raising: any client could fill the program's log.
+_SILENCE = logging.Logger(__name__, logging.CRITICAL + 1)
 
 
 class Part(NamedTuple):
@@ -31,7 +35,8 @@ def parts(content_type: str, body: bytes, most: int) -> list[Part]:
     Raises:
         ValueError: It is not well-formed, or has too many parts; the message says which.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    sent = content_type.encode("utf-8", "surrogateescape")
+    boundary = parse_options_header(sent)[1].get(b"boundary")
     if not boundary:
         raise ValueError("the body is no form: its type has no boundary")
     try:
@@ -67,6 +72,7 @@ class _Form:
                 "on_end": self._on_end,
             },
         )
+        self.parser.logger = _SILENCE
 
     def _on_part_begin(self) -> None:
         if len(self.parts) == self._most:

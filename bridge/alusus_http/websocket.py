@@ -207,10 +207,12 @@ class TaskInbox:
     def put(self, message: str | bytes) -> bool:
         """Add a message; False when the next one has to wait for room."""
         if not self._abandoned:
-            # Whoever waits takes one message at once, and may be a long time about it.
-            comes = self._waiter is not None and not self._waiter.cancelled()
-            if not self._awake and (self._messages or not comes):
-                self._keep_awake(True)
+            if not self._awake:
+                if self._waiter is None or self._waiter.cancelled():
+                    self._keep_awake(True)
+                elif len(self._messages) == 1:
+                    # The task takes all of them before this is called, unless one keeps it long.
+                    self._loop.call_soon(self._look)
             self._messages.append(message)
             self._wake()
         return len(self._messages) < MOST_UNREAD
@@ -272,6 +274,11 @@ class TaskInbox:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _look(self) -> None:
+        """See whether messages are left over."""
+        if self._messages and not self._awake:
+            self._keep_awake(True)
 
     def _keep_awake(self, awake: bool) -> None:
         self._awake = awake

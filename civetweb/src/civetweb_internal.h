@@ -91,6 +91,10 @@ void civetweb_send_continue(struct mg_connection *connection);
  * requests, of which the first bytes are here. */
 bool civetweb_client_goes_on(const struct mg_connection *connection);
 
+/* Whether the client sends nothing any more: it has ended its side, or the connection is lost. Without waiting, and
+ * what has arrived before the end comes first. */
+bool civetweb_client_has_left(const struct mg_connection *connection);
+
 /* End the answer of a connection that is closed although its client may still be sending: bytes that nobody reads
  * would make the system throw away what the client has not read yet (RFC 9112, section 9.6). */
 void civetweb_drain(struct mg_connection *connection);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +36,6 @@ static FILE *client_fopen(const struct mg_connection *conn, const char *path, co
 static DIR *client_opendir(const struct mg_connection *conn, const char *path);
 static struct dirent *client_readdir(const struct mg_connection *conn, DIR *folder);
 static bool client_may_write(const struct mg_connection *conn);
-static int noted_poll(struct pollfd *sockets, nfds_t count, int milliseconds);
 static unsigned long chunk_strtoul(const struct mg_connection *conn, const char *text, char **end, int base);
 static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count);
 static ssize_t counted_send(int socket, const void *data, size_t size, int flags);
@@ -53,7 +51,6 @@ static const char *tls_error_text(unsigned long error);
 #define remove(path) (client_may_write(conn) ? remove(path) : -1)
 #define rename(from, to) (client_may_write(conn) ? rename(from, to) : -1)
 #define rmdir(path) (client_may_write(conn) ? rmdir(path) : -1)
-#define poll(sockets, count, milliseconds) noted_poll(sockets, count, milliseconds)
 #define strtoul(text, end, base) chunk_strtoul(conn, text, end, base)
 #define sendfile(out, in, offset, count) counted_sendfile(out, in, offset, count)
 #define send(socket, data, size, flags) counted_send(socket, data, size, flags)
@@ -93,7 +90,6 @@ static int is_print_or_tab(int c)
 #undef remove
 #undef rename
 #undef rmdir
-#undef poll
 #undef strtoul
 #undef sendfile
 #undef send
@@ -182,15 +178,6 @@ static const char *tls_error_text(unsigned long error)
         return "a client spoke plain HTTP to a TLS port";
     ERR_error_string_n(error, text, sizeof text);
     return text;
-}
-
-/* What this thread's last wait for a socket has brought: 0 when its time was over. */
-static _Thread_local int polled;
-
-static int noted_poll(struct pollfd *sockets, nfds_t count, int milliseconds)
-{
-    polled = poll(sockets, count, milliseconds);
-    return polled;
 }
 
 /* The size of a chunk, which alone is written in base 16. CivetWeb adds it to a signed number: one that is too great
@@ -537,6 +524,16 @@ bool civetweb_client_goes_on(const struct mg_connection *connection)
     return !civetweb_body_is_complete(connection) || readable(connection) > 0;
 }
 
+bool civetweb_client_has_left(const struct mg_connection *connection)
+{
+    char byte;
+    ssize_t count = recv(connection->client.sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    if (connection->ssl != NULL && (SSL_get_shutdown(connection->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
+        return true;
+    return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 /* More of the body, if that needs no waiting; 0 if it does. */
 static int read_more(struct mg_connection *connection, char *buffer, int64_t size)
 {
@@ -562,7 +559,9 @@ static int read_failure(const struct mg_connection *connection)
 {
     if (connection->is_chunked == 2 && civetweb_body_left(connection) == 0)
         return CIVETWEB_READ_MALFORMED;
-    return polled == 0 && !civetweb_is_stopping(connection) ? CIVETWEB_READ_LATE : CIVETWEB_READ_CLOSED;
+    if (civetweb_is_stopping(connection) || civetweb_client_has_left(connection))
+        return CIVETWEB_READ_CLOSED;
+    return CIVETWEB_READ_LATE;
 }
 
 int civetweb_read(struct mg_connection *connection, void *buffer, size_t size)

@@ -284,7 +284,7 @@ static const struct {
     {"ssl_protocol_version", 0, 5},
     {"ssl_verify_depth", 0, INT_MAX},
     {"static_file_max_age", 0, INT_MAX},
-    {"strict_transport_security_max_age", 0, INT_MAX},
+    {"strict_transport_security_max_age", -1, INT_MAX}, /* -1: no such header */
     {"tcp_nodelay", 0, 1},
     {"websocket_timeout_ms", 0, INT_MAX}, /* 0: as request_timeout_ms */
 };

@@ -30,13 +30,11 @@
 
 #include "posted_exchange.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "alusus_http/alusus_http_events.h"
@@ -256,12 +254,10 @@ static void lose(struct connection *connection)
     report_gone(connection);
 }
 
-static void end_work(struct connection *connection, bool lost)
+static void end_work(struct posted_exchange *exchange)
 {
-    pthread_mutex_lock(&connection->posted_exchange.mutex);
-    connection->posted_exchange.busy = false;
-    if (lost)
-        lose(connection);
+    pthread_mutex_lock(&exchange->mutex);
+    exchange->busy = false;
 }
 
 static void write_unsent(struct connection *connection)
@@ -282,9 +278,11 @@ static void write_unsent(struct connection *connection)
         sent += part;
     }
     free(data);
-    end_work(connection, lost);
+    end_work(exchange);
     exchange->writing_size = 0;
-    if (!lost && exchange->unsent_size == 0 && !exchange->answered)
+    if (lost)
+        lose(connection);
+    else if (exchange->unsent_size == 0 && !exchange->answered)
         posted_events_tell(connection, AH_EXCHANGE_WRITTEN, 0, NULL, 0);
 }
 
@@ -295,12 +293,17 @@ static void ask_for_body(struct connection *connection)
     request_ask_for_body(connection);
 }
 
-/* The body cannot be read to its end. For the program the client has gone; who is still there is told why, if no
- * answer has begun. */
+/* The body cannot be read to its end. An answer that has been completed meanwhile is sent all the same. Else the client
+ * has gone for the program; who is still there is told why, if no answer has begun. */
 static void refuse_body(struct connection *connection, int failure)
 {
     struct posted_exchange *exchange = &connection->posted_exchange;
 
+    if (exchange->answered) {
+        civetweb_close_after_answer(connection->civetweb);
+        return;
+    }
+    lose(connection);
     if (connection->response.state != RESPONSE_NONE)
         return;
     exchange->status = failure == CIVETWEB_READ_LATE ? 408 : 400;
@@ -319,7 +322,7 @@ static void read_body(struct connection *connection)
     exchange->wants_body = exchange->body_is_here = false;
     begin_work(exchange);
     count = part == NULL ? CIVETWEB_READ_CLOSED : civetweb_read(civetweb, part, PART);
-    end_work(connection, count < 0);
+    end_work(exchange);
     if (count < 0)
         refuse_body(connection, count);
     else
@@ -338,14 +341,6 @@ bool posted_exchange_is_awaited(ah_connection *handle)
         posted_events_tell(connection, AH_EXCHANGE_GONE, 0, NULL, 0);
     handle_unpin(handle);
     return awaited;
-}
-
-static bool is_at_its_end(int socket)
-{
-    char byte;
-    ssize_t count = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-    return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 /* Poll once, for what may come after the body as long as `*watch`. */
@@ -376,7 +371,7 @@ static void await_work(struct connection *connection, bool *watch)
         exchange->body_is_here = true;
         return;
     }
-    if (!exchange->answered && is_at_its_end(polled[0].fd))
+    if (!exchange->answered && civetweb_client_has_left(civetweb))
         report_gone(connection);
     *watch = false; /* its next request has come early, or nothing comes any more */
 }
@@ -385,7 +380,6 @@ static void await_work(struct connection *connection, bool *watch)
 static void give_up(struct connection *connection)
 {
     connection->posted_exchange.wants_body = false;
-    lose(connection);
     refuse_body(connection, CIVETWEB_READ_LATE);
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -320,6 +321,27 @@ def test_a_body_that_does_not_come_to_its_end(
             assert (answer.status, answer.header("Connection")) == (status, "close")
             assert client.is_closed()
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_an_answer_does_not_wait_for_a_body_that_stalls() -> None:
+    """It is complete while the rest of the body is waited for, in vain."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await read(receive)
+        await start(send)
+        await body(send, b"enough")
+
+    with (
+        asgi_served(http_only(application), request_timeout_ms="1000") as served,
+        served.client() as client,
+    ):
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send("3\r\nabc\r\n5")
+        answer = client.receive()
+        assert (answer.status, answer.body) == (200, b"enough")
+        assert client.is_closed()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -80,19 +80,23 @@ static void *poll_events(void *nothing)
     char memory[AH_EVENT_COPIED];
     ah_event event;
     int32_t count;
-    uint64_t undecided = 0; /* a WebSocket for which there is no answer as long as its client is there */
+    /* A WebSocket for which there is no answer as long as its client is there, and that event. */
+    ah_connection *web_socket = NULL;
+    uint64_t undecided = 0;
 
     while ((count = ah_next_events(queue, -1, &event, 1, memory, sizeof memory)) >= 0) {
         if (count == 0)
             continue;
         if (event.kind == AH_EVENT_WEB_SOCKET_CONNECT) {
-            CHECK(ah_exchange_watch(event.arguments.web_socket_connect.connection) == 0);
+            web_socket = event.arguments.web_socket_connect.connection;
+            CHECK(ah_exchange_watch(web_socket) == 0);
             undecided = event.id;
             continue;
         }
         handle(&event);
         ah_answer_events(queue, event.id, event.id, 0);
-        if (undecided != 0 && event.arguments.exchange.what == AH_EXCHANGE_GONE) {
+        if (undecided != 0 && event.arguments.exchange.what == AH_EXCHANGE_GONE &&
+            event.arguments.exchange.connection == web_socket) {
             CHECK(ah_answer_events(queue, undecided, undecided, 1) == 1);
             atomic_store(&undecided_gone, 1);
             undecided = 0;
@@ -222,7 +226,7 @@ int main(void)
                              "keep_alive_timeout_ms", "3000", NULL};
     ah_callbacks callbacks = {.begin_request = ah_post_exchange};
     ah_context *context;
-    pthread_t thread;
+    pthread_t thread = 0;
 
     free_address(address, sizeof address);
     port = atoi(strchr(address, ':') + 1);

@@ -60,7 +60,7 @@ static void a_value_outside_of_its_range(void)
     refuses((const char *[]){"ssl_protocol_version", "6", NULL}, "from 0 to 5");
     refuses((const char *[]){"tcp_nodelay", "2", NULL}, "from 0 to 1");
     refuses((const char *[]){"static_file_max_age", "-1", NULL}, "from 0 to");
-    refuses((const char *[]){"strict_transport_security_max_age", "-1", NULL}, "from 0 to");
+    refuses((const char *[]){"strict_transport_security_max_age", "-2", NULL}, "from -1 to");
     refuses((const char *[]){"access_control_list", "127.0.0.1", NULL}, "each behind a + to let it in");
     refuses((const char *[]){"run_as_user", "no such user", NULL}, "\"run_as_user\" is \"no such user\"");
 }
@@ -122,10 +122,11 @@ static void texts_with_their_format(void)
         {"extra_mime_types", ".a=b/c"},
         {"cgi_environment", "A=,B=c=d"},
         {"access_control_allow_methods", "GET, POST"},
-        {"websocket_origins", "https://example.org, http://[::1]:8080,null,*"},
+        {"websocket_origins", "https://example.org, http://[::1]:8080,file://,null,*"},
         {"error_pages", "/tmp/"},
         {"cgi_interpreter", "/bin/sh"},
         {"linger_timeout_ms", "-2"},
+        {"strict_transport_security_max_age", "-1"},
     };
     size_t i;
 

@@ -46,6 +46,14 @@ def test_options_that_no_server_takes(
     assert isinstance(caught.value, errors.HttpError | ValueError)
 
 
+def test_what_is_named_in_an_error_is_no_function(tmp_path: Path) -> None:
+    file = tmp_path / "stopServer"
+    file.touch()
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        http.start_server(handler, {"document_root": str(file)})
+    assert f'"{file}"' in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "options", ["listening_ports", {"num_threads": 4}, ["num_threads", None], 5]
 )

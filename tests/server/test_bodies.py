@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
+import ssl
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +115,35 @@ def test_a_body_that_does_not_come_is_408(
                 answer = client.receive()
                 assert (answer.status, answer.header("Connection")) == (408, "close")
                 assert answer.body == b"the body has not come in time\n"
+
+
+def test_a_body_that_trickles_in_is_408(certificate: Path) -> None:
+    """Each byte wakes the server, and brings it nothing: the record of TLS is not whole."""
+    server = Server(0, request_timeout=TIMEOUT, certificate=certificate)
+    server.route("/", methods=["POST"])(lambda request: request.body)
+    trust = ssl.create_default_context(cafile=str(certificate))
+    received, written = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trust.wrap_bio(received, written, server_hostname="127.0.0.1")
+    with running(server), closing(Client(server.ports[0]).socket) as client:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.sendall(written.read())
+                received.write(client.recv(1 << 16))
+        tls.write(post("/", "Content-Length: 9", b"abc"))
+        client.sendall(written.read())
+        tls.write(b"defghi")
+        answer = b""
+        for byte in written.read():
+            if select.select([client], [], [], TIMEOUT / 4)[0]:
+                received.write(client.recv(1 << 16))
+                with suppress(ssl.SSLWantReadError):  # it was a ticket for a further session
+                    answer = tls.read()
+                    break
+            client.send(bytes((byte,)))
+        assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize(("framing", "body"), [("Content-Length: 9", b"abc"), (CHUNKED, b"3\r\na")])

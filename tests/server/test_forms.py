@@ -70,6 +70,14 @@ def test_fields_and_files(site: Server) -> None:
     )
 
 
+@pytest.mark.parametrize("boundary", ["€", "B; x=€"])
+def test_a_type_that_is_not_in_latin_letters(site: Server, boundary: str) -> None:
+    delimiter = b"--" + boundary.partition(";")[0].encode()
+    body = FIELD.replace(b"--B", delimiter) + delimiter + b"--"
+    answer = send(site, "/form", f"multipart/form-data; boundary={boundary}", body)
+    assert answer == (200, '[[["a","1"]],{}]')
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "complaint"),
     [
@@ -90,11 +98,16 @@ def test_fields_and_files(site: Server) -> None:
     ],
 )
 def test_what_is_no_form_is_answered_with_400(
-    site: Server, content_type: str, body: bytes, complaint: str
+    site: Server,
+    content_type: str,
+    body: bytes,
+    complaint: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     status, answer = send(site, "/form", content_type, body)
     assert status == 400
     assert complaint in answer
+    assert not [record for record in caplog.records if record.levelname != "DEBUG"]
 
 
 @pytest.mark.parametrize(

@@ -628,6 +628,31 @@ def test_a_thread_that_receives_for_a_function_cannot_stop_its_server(
         assert "stop on another thread" in c.recv(REPLY)
 
 
+@pytest.mark.parametrize("size", [1, 100_000], ids=["some", "as much as is kept"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_client_that_goes_while_its_messages_wait_is_noticed(
+    size: int, is_async: bool, serve: Serve
+) -> None:
+    """Nothing is read of it, not even its end, but it is pinged."""
+    noticed = threading.Event()
+
+    def handler(ws: WebSocket) -> None:
+        until(lambda: not ws.is_open)
+        noticed.set()
+
+    async def handler_async(ws: AsyncWebSocket) -> None:
+        while ws.is_open:
+            await asyncio.sleep(0.01)
+        noticed.set()
+
+    server = Server(0, ping_interval=0.1)
+    server.websocket("/")(handler_async if is_async else handler)
+    with Peer.open(serve(server).ports[0], "/") as peer:
+        for _ in range(20):
+            peer.send(frame(BINARY, b"x" * size))
+    assert noticed.wait(REPLY)
+
+
 def waits_before_it_receives(ws: WebSocket) -> None:
     time.sleep(0.9)
     for message in ws:

@@ -107,12 +107,13 @@ static bool take_policy(struct options *options, enum queue_policy *policy)
     return false;
 }
 
-/* Scheme, host and port, if that is not the scheme's own (RFC 6454, section 6.2). */
+/* Scheme, host and port, if that is not the scheme's own (RFC 6454, section 6.2). Programs with pages in files, such as
+ * those of Android's WebView, send "file://". */
 static bool check_origin(const char *name, const char *entry)
 {
     const char *host = strstr(entry, "://");
 
-    if (strcmp(entry, "*") == 0 || strcmp(entry, "null") == 0 ||
+    if (strcmp(entry, "*") == 0 || strcmp(entry, "null") == 0 || strcmp(entry, "file://") == 0 ||
         (host != NULL && host > entry && host[3] != '\0' && strchr(host + 3, '/') == NULL))
         return true;
     error_set(AH_ERROR_INVALID_ARGUMENT, "option \"%s\" has \"%s\"; give origins as browsers send them, such as "

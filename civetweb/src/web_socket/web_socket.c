@@ -531,7 +531,8 @@ void web_socket_begin(struct connection *connection, int descriptor, SSL *tls, c
     statistics_add(&sockets->statistics, OPENED, 1);
     statistics_add(&sockets->statistics, OPEN_NOW, 1);
     transport_open(&socket->sender.transport, descriptor, tls);
-    atomic_store(&socket->received_at, clock_now());
+    socket->probed_at = clock_now();
+    atomic_store(&socket->received_at, socket->probed_at);
 
     /* In the list before it is open: whoever knows the handle may write then, and a failed write ends it. */
     pthread_mutex_lock(&sockets->mutex);

@@ -78,7 +78,9 @@ struct web_socket {
     atomic_bool expired;         /* given up, out of time for instance */
     atomic_bool overdue;         /* the owner is in a callback that blocks, or was: nothing is put off for it */
 
-    int64_t behind_at; /* when it was last seen that the program, not the peer, was waited for; the tick's */
+    /* The tick's. */
+    int64_t behind_at; /* when it was last seen that the program, not the peer, was waited for */
+    int64_t probed_at; /* when it was last seen that it is read, or was pinged though it is not */
 };
 
 /* Answer a request for an upgrade that breaks the rules of the handshake. Returns the status that was

@@ -23,13 +23,17 @@ struct web_sockets *web_sockets_of(const struct connection *connection)
 static void ping(struct connection *connection, int64_t now)
 {
     struct web_socket *socket = &connection->web_socket;
+    bool lost;
 
     pthread_mutex_lock(&socket->sender.mutex);
     if (socket->sender.state == SENDER_OPEN) {
         atomic_store(&socket->pinged_at, now);
         sender_frame(&socket->sender, OPCODE_PING, 0, NULL, 0);
     }
+    lost = socket->sender.lost;
     pthread_mutex_unlock(&socket->sender.mutex);
+    if (lost)
+        web_socket_expire(connection);
 }
 
 /* Whether nothing is read of a connection, for its owner is in a callback or the program is behind with its mail. */
@@ -39,15 +43,32 @@ static bool is_held_up(const struct web_socket *socket)
            atomic_load(&socket->mailbox.awaited);
 }
 
+/* Ping a peer of which nothing is read, and wait for no answer: where it has gone, that fails sooner or later. */
+static void probe(struct connection *connection, int64_t now)
+{
+    struct web_socket *socket = &connection->web_socket;
+    int interval = web_sockets_of(connection)->limits.ping_interval;
+
+    if (interval == 0 || now - socket->probed_at < interval)
+        return;
+    socket->probed_at = now;
+    ping(connection, now);
+}
+
 /* The time for which a peer waits for the program is not the peer's: it may have sent what nobody has read, a pong
  * for instance, or have nothing to send before it is answered. */
-static void note_delay(struct web_socket *socket, int64_t now, bool stood_still)
+static void note_delay(struct connection *connection, int64_t now, bool stood_still)
 {
-    bool held_up = stood_still || is_held_up(socket);
+    struct web_socket *socket = &connection->web_socket;
+    bool held_up = is_held_up(socket);
 
     if (held_up)
+        probe(connection, now);
+    else
+        socket->probed_at = now;
+    if (held_up || stood_still)
         atomic_store_explicit(&socket->received_at, now, memory_order_relaxed);
-    if (held_up || atomic_load(&socket->mailbox.size) > 0 || atomic_load(&socket->mailbox.kept))
+    if (held_up || stood_still || atomic_load(&socket->mailbox.size) > 0 || atomic_load(&socket->mailbox.kept))
         socket->behind_at = now;
 }
 
@@ -90,7 +111,7 @@ static void tick(void *context)
     stood_still = now - sockets->looked_at > STANDSTILL_MS;
     sockets->looked_at = now;
     for (connection = sockets->first; connection != NULL; connection = connection->web_socket.next) {
-        note_delay(&connection->web_socket, now, stood_still);
+        note_delay(connection, now, stood_still);
         check_deadlines(connection, now);
     }
     pthread_mutex_unlock(&sockets->mutex);
