@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from tests.support import REPLY
@@ -29,8 +31,12 @@ class Response:
 class Client:
     """A connection that stays open as long as the server keeps it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: Path | None = None) -> None:
+        """Connect, with TLS if the server's certificate is given."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=REPLY)
+        if certificate is not None:
+            trust = ssl.create_default_context(cafile=str(certificate))
+            self.socket = trust.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.file = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:

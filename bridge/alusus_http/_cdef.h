@@ -34,8 +34,10 @@ typedef int32_t (*ah_request_handler_callback)(ah_connection *connection, void *
 typedef int32_t (*ah_authorization_callback)(ah_connection *connection, void *user_data);
 typedef int32_t (*ah_web_socket_connect_callback)(ah_connection *connection, void *user_data);
 typedef void (*ah_web_socket_ready_callback)(ah_connection *connection, void *user_data);
-typedef int32_t (*ah_web_socket_data_callback)(ah_connection *connection, int32_t bits, const char *data, int32_t data_len, void *user_data);
-typedef int32_t (*ah_web_socket_message_callback)(ah_connection *connection, int32_t opcode, const char *data, size_t data_len, void *user_data);
+typedef int32_t (*ah_web_socket_data_callback)(ah_connection *connection, int32_t bits, const char *data,
+                                               int32_t data_len, void *user_data);
+typedef int32_t (*ah_web_socket_message_callback)(ah_connection *connection, int32_t opcode, const char *data,
+                                                  size_t data_len, void *user_data);
 typedef void (*ah_web_socket_close_callback)(ah_connection *connection, void *user_data);
 typedef void (*ah_end_request_callback)(ah_connection *connection, int32_t reply_status_code);
 typedef int32_t (*ah_log_message_callback)(ah_connection *connection, const char *message);
@@ -213,7 +215,8 @@ void ah_send_file_of_type(ah_connection *connection, const char *file_name, cons
 const char *ah_get_mime_type(const char *file_name);
 int32_t ah_encode_url(const char *text, char *out, int32_t out_size);
 int32_t ah_decode_url(const char *text, int32_t text_len, char *out, int32_t out_size, int32_t is_form);
-int32_t ah_set_form_limits(ah_connection *connection, int32_t max_fields, int64_t max_field_size, int64_t max_file_size, int64_t max_size);
+int32_t ah_set_form_limits(ah_connection *connection, int32_t max_fields, int64_t max_field_size, int64_t max_file_size,
+                           int64_t max_size);
 const ah_form_field *ah_next_form_field(ah_connection *connection);
 int32_t ah_read_form_field(ah_connection *connection, void *buffer, int32_t buffer_size);
 int64_t ah_store_form_field(ah_connection *connection, const char *directory, const char *file_name);
@@ -225,7 +228,9 @@ ah_context *ah_start_server(const ah_callbacks *callbacks, void *user_data, cons
 ah_context *ah_start_server_with_arguments(ah_request_callback callback, void *user_data, int32_t opts_count, ...);
 ah_context *ah_start_server_with_arguments_no_data(ah_request_callback callback, int32_t opts_count, ...);
 ah_context *ah_start_server_on_port(ah_request_callback callback, void *user_data, const char *port);
-ah_context *ah_start_server_with_options(ah_request_callback callback, void *user_data, const char *const *options, intptr_t options_count);
+ah_context *ah_start_server_with_options(ah_request_callback callback, void *user_data, const char *const *options,
+                                         intptr_t options_count);
+void ah_stop_listening(ah_context *context);
 void ah_stop_server(ah_context *context);
 const char *ah_last_error(void);
 int32_t ah_get_valid_options(ah_server_option *options, int32_t capacity);
@@ -240,16 +245,32 @@ int32_t ah_start_domain_with_options(ah_context *context, const char *const *opt
 int32_t ah_reload_certificates(ah_context *context);
 void ah_set_request_handler(ah_context *context, const char *uri, ah_request_handler_callback handler, void *user_data);
 void ah_set_auth_handler(ah_context *context, const char *uri, ah_authorization_callback handler, void *user_data);
-void ah_set_web_socket_handler(ah_context *context, const char *uri, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
-void ah_set_web_socket_message_handler(ah_context *context, const char *uri, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_message_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
-void ah_set_web_socket_handler_with_subprotocols(ah_context *context, const char *uri, const char *const *subprotocols, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
-void ah_set_web_socket_message_handler_with_subprotocols(ah_context *context, const char *uri, const char *const *subprotocols, ah_web_socket_connect_callback connect_handler, ah_web_socket_ready_callback ready_handler, ah_web_socket_message_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data);
+void ah_set_web_socket_handler(ah_context *context, const char *uri, ah_web_socket_connect_callback connect_handler,
+                               ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler,
+                               ah_web_socket_close_callback close_handler, void *user_data);
+void ah_set_web_socket_message_handler(ah_context *context, const char *uri,
+                                       ah_web_socket_connect_callback connect_handler,
+                                       ah_web_socket_ready_callback ready_handler,
+                                       ah_web_socket_message_callback data_handler,
+                                       ah_web_socket_close_callback close_handler, void *user_data);
+void ah_set_web_socket_handler_with_subprotocols(ah_context *context, const char *uri, const char *const *subprotocols,
+                                                 ah_web_socket_connect_callback connect_handler,
+                                                 ah_web_socket_ready_callback ready_handler,
+                                                 ah_web_socket_data_callback data_handler,
+                                                 ah_web_socket_close_callback close_handler, void *user_data);
+void ah_set_web_socket_message_handler_with_subprotocols(ah_context *context, const char *uri,
+                                                         const char *const *subprotocols,
+                                                         ah_web_socket_connect_callback connect_handler,
+                                                         ah_web_socket_ready_callback ready_handler,
+                                                         ah_web_socket_message_callback data_handler,
+                                                         ah_web_socket_close_callback close_handler, void *user_data);
 int32_t ah_set_web_socket_answer(ah_connection *connection, const char *subprotocol, const char *headers);
 int32_t ah_write_web_socket(ah_connection *connection, int32_t opcode, const char *data, int32_t data_len);
 int32_t ah_write_web_socket_text(ah_connection *connection, const char *data, int32_t data_len);
 int32_t ah_write_web_socket_binary(ah_connection *connection, const char *data, int32_t data_len);
 int32_t ah_write_to_web_socket(ah_connection *connection, int32_t opcode, const char *data, size_t data_len);
-int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t opcode, const char *data, size_t data_len, int32_t timeout_ms);
+int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t opcode, const char *data, size_t data_len,
+                                      int32_t timeout_ms);
 int32_t ah_write_text_to_web_socket(ah_connection *connection, const char *data, size_t data_len);
 int32_t ah_write_string_to_web_socket(ah_connection *connection, const char *data);
 int32_t ah_write_binary_to_web_socket(ah_connection *connection, const char *data, size_t data_len);
@@ -265,15 +286,24 @@ int32_t ah_leave_group(ah_connection *connection, const char *name);
 int32_t ah_write_to_group(ah_context *context, const char *name, int32_t opcode, const char *data, size_t data_len);
 int32_t ah_write_text_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
 int32_t ah_write_binary_to_group(ah_context *context, const char *name, const char *data, size_t data_len);
-int32_t ah_write_to_others_in_group(ah_connection *connection, const char *name, int32_t opcode, const char *data, size_t data_len);
+int32_t ah_write_to_others_in_group(ah_connection *connection, const char *name, int32_t opcode, const char *data,
+                                    size_t data_len);
 const ah_web_socket_statistics *ah_get_web_socket_statistics(ah_context *context);
 ah_client *ah_start_client(const char *const *options);
 ah_client *ah_start_client_with_options(const char *const *options, intptr_t options_count);
 void ah_stop_client(ah_client *client);
-ah_connection *ah_connect_web_socket(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler, ah_web_socket_message_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data, const char *const *subprotocols, const char *const *headers);
-ah_connection *ah_connect_web_socket_with_data_handler(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler, ah_web_socket_data_callback data_handler, ah_web_socket_close_callback close_handler, void *user_data, const char *const *subprotocols, const char *const *headers);
+ah_connection *ah_connect_web_socket(ah_client *client, const char *url, ah_web_socket_ready_callback ready_handler,
+                                     ah_web_socket_message_callback data_handler,
+                                     ah_web_socket_close_callback close_handler, void *user_data,
+                                     const char *const *subprotocols, const char *const *headers);
+ah_connection *ah_connect_web_socket_with_data_handler(ah_client *client, const char *url,
+                                                       ah_web_socket_ready_callback ready_handler,
+                                                       ah_web_socket_data_callback data_handler,
+                                                       ah_web_socket_close_callback close_handler, void *user_data,
+                                                       const char *const *subprotocols, const char *const *headers);
 const ah_response_info *ah_get_response_info(ah_connection *connection);
-ah_connection *ah_send_request(ah_client *client, const char *method, const char *url, const char *const *headers, const char *body, size_t body_len);
+ah_connection *ah_send_request(ah_client *client, const char *method, const char *url, const char *const *headers,
+                               const char *body, size_t body_len);
 void ah_close_connection(ah_connection *connection);
 int32_t ah_last_error_code(void);
 const char *ah_version(void);
@@ -438,7 +468,8 @@ int32_t ah_post_request_handler(ah_connection *connection, void *user_data);
 int32_t ah_post_authorization(ah_connection *connection, void *user_data);
 int32_t ah_post_web_socket_connect(ah_connection *connection, void *user_data);
 void ah_post_web_socket_ready(ah_connection *connection, void *user_data);
-int32_t ah_post_web_socket_message(ah_connection *connection, int32_t opcode, const char *data, size_t data_len, void *user_data);
+int32_t ah_post_web_socket_message(ah_connection *connection, int32_t opcode, const char *data, size_t data_len,
+                                   void *user_data);
 void ah_post_web_socket_close(ah_connection *connection, void *user_data);
 void ah_post_end_request(ah_connection *connection, int32_t reply_status_code);
 int32_t ah_post_log_message(ah_connection *connection, const char *message);

@@ -4,7 +4,7 @@
 PACKAGE_VERSION = "0.3.100"
 
 VERSION = 1
-CHECKSUM = 0x8E618155EEEE202B
+CHECKSUM = 0x3BBCE64C17E93D2C
 
 DECLARATIONS = {
     "ah_add_response_header": 0xC5B2351BAFF9E606,
@@ -109,6 +109,7 @@ DECLARATIONS = {
     "ah_start_server_with_arguments_no_data": 0xD854BCC33B042BEF,
     "ah_start_server_with_options": 0xF4228C1E4DC65BC9,
     "ah_stop_client": 0x424D0C35D36FBF1C,
+    "ah_stop_listening": 0x09E8116A048A1344,
     "ah_stop_server": 0x7256B3AF2A4B8A47,
     "ah_store_body": 0xC28820E14CC83D26,
     "ah_store_form_field": 0x721A5FB82184A274,

@@ -30,7 +30,7 @@ started within `polled_by`:
     with _driver.polled_by(lambda: _polling.Asyncio(loop)):
         context = http.start_server(...)
     ...
-    await _driver.stop_in_loop(context)
+    await asyncio.to_thread(http.stop_server, context)
 
 Then all callables run on the loop's thread, and there is no other thread of Python's. They are
 plain functions with the arguments that `http` says, and are to return soon: one that has to wait
@@ -443,17 +443,6 @@ def giving_up(
         yield
     finally:
         ended.set()
-
-
-async def stop_in_loop(context: _marshal.Handle) -> None:
-    """The same for a task, which waits: the loop goes on polling meanwhile."""
-    import asyncio
-
-    number = _marshal.number(_marshal.handle(context, _marshal.Handle, "context"))
-    server = _servers.get(number)
-    if server is not None:
-        await asyncio.to_thread(server.stop)
-        server.raise_failure()
 
 
 def wait(context: CData) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from . import _options, http
-from .errors import WrongStateError
+from .errors import HttpError, InvalidHandleError
 
 Application = TypeVar("Application")
 
@@ -21,6 +22,8 @@ _DEFAULTS = {
 
 # How long requests that have begun may take to end when the server is stopped, in seconds.
 GRACE = 10.0
+
+RUNS_ALREADY = "this server runs already: stop it first"
 
 # Of how many connections a host keeps what all their requests have in common.
 MOST_PEERS = 4096
@@ -72,10 +75,6 @@ class Server(ABC, Generic[Application]):
         """The ports it listens on; empty while it does not run."""
         return bound_ports(self._context)
 
-    def _refuse_to_start_again(self) -> None:
-        if self._context is not None:
-            raise WrongStateError("this server runs already: stop it first")
-
 
 def url(scheme: str, listening_ports: str, ports: Sequence[int]) -> str:
     """Where clients on this machine find a server, by its option and the ports that are bound.
@@ -95,3 +94,17 @@ def url(scheme: str, listening_ports: str, ports: Sequence[int]) -> str:
 def bound_ports(context: http.Context | None) -> list[int]:
     """The ports that a server listens on; none if it has not been started."""
     return [] if context is None else [port.port for port in http.get_server_ports(context)]
+
+
+def stop_listening(context: http.Context) -> None:
+    """Let nobody new connect to a server that is about to be stopped.
+
+    The stop goes on where that cannot be done, for want of files or as it has been stopped already.
+    """
+    try:
+        http.stop_listening(context)
+    except InvalidHandleError:
+        pass
+    except HttpError as error:
+        logger = logging.getLogger("alusus_http")
+        logger.warning("new clients still come while the server stops: %s", error)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from . import _signals
 
 _INTERVAL = 0.5  # seconds between two looks at the files
 _STOP = 15.0  # seconds that the program gets to end
@@ -18,10 +21,12 @@ def run(command: Sequence[str], folder: Path) -> int:
     Returns:
         The command's exit status, of its last run.
     """
-    changes = _changes(folder)
-    while True:
-        process, told = subprocess.Popen(command), False
-        try:
+    # Looked at and never waited for: what sets it may run within the wait.
+    interrupted = threading.Event()
+    changes = _changes(folder, interrupted)
+    with _signals.heeded(interrupted.set):
+        while True:
+            process, told = subprocess.Popen(command), False
             for changed in changes:
                 if changed:
                     print(f"{', '.join(changed)} changed: starting again", flush=True)
@@ -32,13 +37,13 @@ def run(command: Sequence[str], folder: Path) -> int:
                     return 1
                 print("The program has ended: waiting for a change", flush=True)
                 told = True
-        except KeyboardInterrupt:
-            return _end(process)
-        _end(process)
+            status = _end(process)
+            if interrupted.is_set():
+                return status
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
-    """End the program gracefully, or at once when it does not or is asked again.
+    """End the program gracefully, or at once when it takes too long.
 
     By SIGTERM: it has had a terminal's Ctrl-C already, and would take another SIGINT for a second.
     """
@@ -46,25 +51,27 @@ def _end(process: subprocess.Popen[bytes]) -> int:
         process.terminate()
     try:
         return process.wait(_STOP)
-    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
 
 
-def _changes(folder: Path) -> Iterator[list[str]]:
+def _changes(folder: Path, stop: threading.Event) -> Iterator[list[str]]:
     """The files that have changed, time after time; nothing when none has."""
     try:
         from watchfiles import PythonFilter, watch
     except ImportError:
-        yield from _polled(folder)
+        yield from _polled(folder, stop)
     else:
-        for found in watch(folder, watch_filter=PythonFilter(), yield_on_timeout=True):
+        for found in watch(
+            folder, watch_filter=PythonFilter(), stop_event=stop, yield_on_timeout=True
+        ):
             yield sorted(path for _, path in found)
 
 
-def _polled(folder: Path) -> Iterator[list[str]]:
+def _polled(folder: Path, stop: threading.Event) -> Iterator[list[str]]:
     before = _times(folder)
-    while True:
+    while not stop.is_set():
         time.sleep(_INTERVAL)
         now = _times(folder)
         yield sorted(str(p) for p in before.keys() | now.keys() if before.get(p) != now.get(p))

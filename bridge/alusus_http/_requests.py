@@ -102,10 +102,15 @@ class InFlight:
             self._draining = False
 
     def drain(self, timeout: float) -> bool:
-        """Take no more and wait for those that there are; False when the time is over."""
+        """Wait until there are none and take no more; False when the time is over.
+
+        Clients that were there before may go on until then, and those that do not come to an end
+        are few: the server listens no more.
+        """
         with self._changed:
+            drained = self._changed.wait_for(lambda: self._count == 0, timeout)
             self._draining = True
-            return self._changed.wait_for(lambda: self._count == 0, timeout)
+            return drained
 
     def answer(
         self, engine: Engine, call: Callable[[], Answer], connection: http.Connection

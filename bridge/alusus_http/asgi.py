@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -23,9 +23,10 @@ from ._answer import head_of
 from ._asgi_types import Application, Message, Scope, untyped
 from ._asgi_websocket import WebSocket, subprotocols
 from ._exchange import Exchange, Key
+from ._finishing import in_thread
 from ._options import Options
 from ._polling import Asyncio, Later
-from .errors import ConnectionClosedError
+from .errors import ConnectionClosedError, WrongStateError
 
 __all__ = ["Application", "LifespanError", "Server", "serve"]
 
@@ -202,6 +203,7 @@ class _Lifespan:
             self._task.cancel()
             raise
         if answer is not None and answer["type"] == "lifespan.startup.failed":
+            await _finish([self._task])
             raise LifespanError(answer.get("message") or "the application failed to start")
 
     async def stop(self) -> None:
@@ -211,7 +213,7 @@ class _Lifespan:
         answer = await self._ask("lifespan.shutdown")
         if answer is not None and answer["type"] == "lifespan.shutdown.failed":
             _log.error("the application failed to shut down: %s", answer.get("message", ""))
-        await self._task
+        await _finish([self._task])
 
     async def _ask(self, event: str) -> Message | None:
         """The application's answer to an event; None when it has none, since it has ended."""
@@ -225,11 +227,22 @@ class _Lifespan:
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {**_VERSIONS, "spec_version": "2.0"}}
         try:
-            await self._application({**scope, "state": self.state}, self._events.get, self._send)
+            await self._application({**scope, "state": self.state}, self._receive, self._send)
         except Exception:
             # An application that knows no lifespan may raise (ASGI, "Lifespan Protocol").
             level = logging.ERROR if self._speaks else logging.DEBUG
             _log.log(level, "the application's lifespan failed", exc_info=True)
+
+    async def _receive(self) -> Message:
+        if self._task is not None and self._has_ended():
+            self._task.cancel()  # it would wait for what never comes
+        return await self._events.get()
+
+    def _has_ended(self) -> bool:
+        """Whether the application has said the last that there is to say."""
+        if self._answer is None or not self._answer.done():
+            return False
+        return self._asked == "lifespan.shutdown" or not self._speaks
 
     async def _send(self, message: Message) -> None:
         try:
@@ -249,6 +262,19 @@ class _Lifespan:
         self._answer.set_result(message)
 
 
+async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Wait for tasks, and cancel those that take too long."""
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=_hosting.GRACE)
+        await _cancel(late)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Server(_hosting.Server[Application]):
     """An application of ASGI that is served on the event loop in which it is started.
 
@@ -262,6 +288,8 @@ class Server(_hosting.Server[Application]):
         self._requests: dict[Key, Request] = {}
         self._web_sockets: dict[http.Connection, WebSocket] = {}
         self._stopping = False  # no WebSocket is opened any more
+        # While it runs: held as long as it starts or stops.
+        self._changing: asyncio.Lock | None = None
 
     async def start(self) -> None:
         """Start the application, then the server.
@@ -271,49 +299,73 @@ class Server(_hosting.Server[Application]):
             WrongStateError: It runs already.
             HttpError: Those of `http.start_server`.
         """
-        self._refuse_to_start_again()
-        self._loop = asyncio.get_running_loop()
+        if self._changing is not None:
+            raise WrongStateError(_hosting.RUNS_ALREADY)
+        self._changing = asyncio.Lock()
+        async with self._changing:
+            try:
+                await self._lifespan.start()
+            except BaseException:
+                self._changing = None
+                raise
+            try:
+                self._start_server(asyncio.get_running_loop())
+            except BaseException:
+                await self._end()
+                raise
+
+    def _start_server(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._begin = _beginner(loop)
         self._stopping = False
-        await self._lifespan.start()
-        self._begin = _beginner(self._loop)
-        try:
-            with _driver.polled_by(lambda: Asyncio(self._loop)):
-                self._context = _exchange.start(self._handle, self._options, self._log_access)
-            self._serve_web_sockets(self._context)
-        except BaseException:
-            await self.stop()
-            raise
+        with _driver.polled_by(lambda: Asyncio(loop)):
+            self._context = _exchange.start(self._handle, self._options, self._log_access)
+        self._serve_web_sockets(self._context)
 
     async def stop(self) -> None:
         """Stop: what has begun is finished, within ten seconds, and then cancelled.
 
         Nothing happens to a server that does not run.
         """
-        await self._finish(self._requests.values())
+        changing = self._changing
+        if changing is None:
+            return
+        async with changing:
+            if self._changing is changing:  # else another stop has come first
+                await self._end()
+
+    async def _end(self) -> None:
+        if self._context is not None:
+            _hosting.stop_listening(self._context)  # or there would always be a request
+        await self._finish_requests()
         context, self._context = self._context, None
         try:
             if context is not None:
                 await self._stop_server(context)
         finally:
-            await self._lifespan.stop()
+            try:
+                await self._lifespan.stop()
+            finally:
+                self._changing = None
 
     async def _stop_server(self, context: http.Context) -> None:
         # The server waits for what its WebSockets wait for: until they are open, and for messages.
         self._stopping = True
-        stopping = asyncio.create_task(_driver.stop_in_loop(context))
+        stopping = in_thread(http.stop_server, context)
         await asyncio.gather(*(socket.stop() for socket in self._web_sockets.values()))
-        await self._finish(self._web_sockets.values())
+        await _finish([each.task for each in self._web_sockets.values()])
         await stopping
-        await self._finish((*self._requests.values(), *self._web_sockets.values()))
+        requests = [each.task for each in self._requests.values()]
+        await _finish([*requests, *(each.task for each in self._web_sockets.values())])
 
-    async def _finish(self, running: Iterable[Request | WebSocket]) -> None:
-        tasks = [each.task for each in running]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=_hosting.GRACE)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+    async def _finish_requests(self) -> None:
+        """Finish those that there are, and what clients that are there already still ask for."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _hosting.GRACE
+        while tasks := [each.task for each in self._requests.values() if not each.task.done()]:
+            if loop.time() >= deadline:
+                return await _cancel(tasks)
+            await asyncio.wait(tasks, timeout=deadline - loop.time())
 
     def _make_scope(self, peer: bytes) -> dict[str, Any]:
         """What is the same in all scopes of a connection, and room for the rest."""

@@ -122,6 +122,7 @@ __all__ = [
     "start_server",
     "start_server_with_options",
     "stop_client",
+    "stop_listening",
     "stop_server",
     "store_body",
     "store_form_field",
@@ -145,8 +146,7 @@ class Context(_marshal.Handle):
 
     `start_server` returns it and `stop_server` ends it. Inside callbacks that receive one it is the
     same handle. After `stop_server` has returned, every call with the handle fails with
-    `InvalidHandleError`. (C: `ah_context *`; it stands for CivetWeb's `mg_context` without being
-    its address.)
+    `InvalidHandleError`. The handle stands for CivetWeb's `mg_context` without being its address.
     """
 
     __slots__ = ()
@@ -159,7 +159,7 @@ class Connection(_marshal.Handle):
     WebSocket has opened on it, it sends messages. It may be kept and used from another thread:
     after the connection has ended each call with it fails with `InvalidHandleError` instead of
     reaching whoever connected next. With keep-alive, several requests follow each other on one
-    connection. (C: `ah_connection *`; it stands for CivetWeb's `mg_connection`.)
+    connection. It stands for CivetWeb's `mg_connection`.
     """
 
     __slots__ = ()
@@ -169,7 +169,7 @@ class Client(_marshal.Handle):
     """What a program opens at other servers: connections that share options and threads.
 
     `start_client` returns it and `stop_client` ends it. It is a handle as `Context` is, and never
-    an address. (C: `ah_client *`.)
+    an address.
     """
 
     __slots__ = ()
@@ -645,7 +645,7 @@ Returns:
 RequestHandlerCallback = Callable[[Connection, object], int]
 """Answers one HTTP request for a URI.
 
-It does what a `RequestCallback` does, with user data of its own. Source: CivetWeb's
+It does the same as `RequestCallback`, with user data of its own. Source: CivetWeb's
 `mg_request_handler`.
 
 It runs on a thread of this package; calls for one connection never overlap. When it raises, the
@@ -714,12 +714,11 @@ Args:
 
 
 WebSocketDataCallback = Callable[[Connection, int, bytes, object], int]
-"""Receives one message whose length is counted as `Int`.
+"""Receives one message.
 
 Messages are whole: fragments have been joined and the mask taken off (RFC 6455 sections 5.3 and
 5.4). Control frames are reported as well, after the library has done what the protocol asks: a ping
-has been answered with a pong, a close with a close. `WebSocketMessageCallback` is the same with the
-length as `ArchWord`.
+has been answered with a pong, a close with a close. `WebSocketMessageCallback` is the same.
 
 It runs on a thread of this package; calls for one connection never overlap. When it raises, the
 server gets 0.
@@ -738,12 +737,11 @@ Returns:
 
 
 WebSocketMessageCallback = Callable[[Connection, int, bytes, object], int]
-"""Receives one message whose length is counted as `ArchWord`.
+"""Receives one message.
 
 Messages are whole: fragments have been joined and the mask taken off (RFC 6455 sections 5.3 and
 5.4). Control frames are reported as well, after the library has done what the protocol asks: a ping
-has been answered with a pong, a close with a close. `WebSocketDataCallback` is the same with the
-length as `Int`.
+has been answered with a pong, a close with a close. `WebSocketDataCallback` is the same.
 
 It runs on a thread of this package; calls for one connection never overlap. When it raises, the
 server gets 0.
@@ -1447,9 +1445,7 @@ def print(connection: Connection, format: str, *args: object) -> int:
     """Sends formatted text as a part of the answer.
 
     The format is that of C's `printf`. Never pass a client's data as the format: pass `"%s"` and
-    the data behind it. Alusus hands its values over unpromoted, so give each conversion exactly its
-    type: `%d` an `Int`, `%ld` an `Int[64]`, `%zu` an `ArchWord`, `%f` a `Float[64]`, `%s` a
-    `CharsPtr`. Source: CivetWeb's `mg_printf`.
+    the data behind it. Source: CivetWeb's `mg_printf`.
 
     Args:
         connection: The connection, as a callback received it.
@@ -2162,10 +2158,8 @@ def start_server(
 def start_server(*args: Any, **kwargs: Any) -> Context:  # noqa: D417 - see the overloads
     """Starts a server and returns at once; its threads serve until `stop_server`.
 
-    The overloads differ in how options are given: a null-terminated list (`options` as a pointer),
-    an array, a counted list of arguments, or only the port. All copy what they are given. A server
-    without any callback serves files from `document_root`. The process ignores SIGPIPE from then
-    on. Source: CivetWeb's `mg_start2`.
+    What is given is copied. A server without any callback serves files from `document_root`. The
+    process ignores SIGPIPE from then on. Source: CivetWeb's `mg_start2`.
 
     Args:
         callbacks: The table of callbacks; copied. None for none.
@@ -2259,6 +2253,27 @@ def start_server_with_options(
         return Context(server.bind(started))
 
 
+def stop_listening(context: Context) -> None:
+    """Closes the ports of a server, which goes on with the clients that it has.
+
+    From then on nobody new can connect: the system refuses it at once, so that a proxy tries
+    another server. Each connection that is kept alive ends with the answer to its next request,
+    which says so (RFC 9112, section 9.6); WebSockets stay open. A server that ends without losing a
+    request stops listening, waits until what its program answers is answered, and is stopped then:
+    `stop_server` by itself cuts off the answers that it finds under way. Called again, it does
+    nothing. Source: the library itself, as CivetWeb closes its ports in `mg_stop` alone.
+
+    Args:
+        context: The server.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped, or is being stopped.
+        HttpError: When the process can open no more files, and then some of the ports still listen.
+    """
+    lib.ah_stop_listening(_marshal.handle(context, Context, "context"))
+    _marshal.check()
+
+
 def stop_server(context: Context) -> None:
     """Stops a server and waits until nothing of it runs any more.
 
@@ -2266,10 +2281,10 @@ def stop_server(context: Context) -> None:
     connections, and returns when every callback has returned and every thread of the server has
     ended, which takes as long as the slowest callback, and up to a few seconds. From then on the
     server's handles are invalid and no callback runs. `context` is valid until the close callbacks
-    of all WebSockets have returned: these may still write to groups, of which nobody gets anything
-    who has been said goodbye to. A callback, which would wait for itself, may call this, too: then
-    it returns at once, the server stops in the same way once the callback has returned, and the
-    last that is heard of it is `exit_context`. Source: CivetWeb's `mg_stop`.
+    of all WebSockets have returned: these may still write to groups, whose members get nothing more
+    once they have been sent a close frame. A callback may call this, too. As it would wait for
+    itself, the call then returns at once; the server stops in the same way once the callback has
+    returned, and the last that is heard of it is `exit_context`. Source: CivetWeb's `mg_stop`.
 
     Args:
         context: The server to stop.
@@ -2606,9 +2621,8 @@ def set_web_socket_handler(
 
     It may be called at any time while the server runs, and holds for clients that connect
     afterwards. A second registration of a path takes the place of the first; four None callbacks
-    remove it; WebSockets that are already open keep the callbacks they opened with. The overloads
-    differ in the data callback, whose length is an `Int` or an `ArchWord`, and in leaving out the
-    user data, which is then None. Source: CivetWeb's `mg_set_websocket_handler`.
+    remove it; WebSockets that are already open keep the callbacks they opened with. Source:
+    CivetWeb's `mg_set_websocket_handler`.
 
     Args:
         context: The server.
@@ -2660,8 +2674,8 @@ def set_web_socket_handler_with_subprotocols(
 ) -> None:
     """Registers the callbacks that serve WebSockets at a path, and the subprotocols they speak.
 
-    The first protocol in the client's list that is in this one too is chosen and sent back (RFC
-    6455 sections 1.9 and 4.2.2); names are compared exactly. A client that offers none of them is
+    The first protocol of this list that the client offers is chosen and sent back (RFC 6455
+    sections 1.9 and 4.2.2); names are compared exactly. A client that offers none of them is
     accepted without a subprotocol: refuse it in `connect_handler` if the protocol is a must. In all
     else this is `set_web_socket_handler`. Source: CivetWeb's
     `mg_set_websocket_handler_with_subprotocols`.
@@ -2669,8 +2683,7 @@ def set_web_socket_handler_with_subprotocols(
     Args:
         context: The server.
         uri: The path, starting with `/`, without a query; copied.
-        subprotocols: The names of the protocols, ended by None; the list and its strings are
-            copied. None: none.
+        subprotocols: The names of the protocols; the list and its strings are copied. None: none.
         connect_handler: Decides on each client. None: everybody is accepted.
         ready_handler: Told when a WebSocket has opened. May be None.
         data_handler: Given each message. None: messages are dropped; pings and closes are answered
@@ -2742,12 +2755,12 @@ def set_web_socket_answer(
 
 
 def write_web_socket(connection: Connection, opcode: int, data: str | bytes) -> int:
-    """Sends one message or control frame of any kind; the length is an `Int`.
+    """Sends one message or control frame of any kind.
 
     Control frames (8, 9, 10) carry at most 125 bytes (RFC 6455 section 5.5). The payload of a close
     is empty, or two bytes of code in network order and up to 123 bytes of reason in UTF-8;
     `close_web_socket` makes a plain one. Source: CivetWeb's `mg_websocket_write`.
-    `write_to_web_socket` is the same with an `ArchWord`.
+    `write_to_web_socket` is the same.
 
     Args:
         connection: The WebSocket.
@@ -2776,10 +2789,10 @@ def write_web_socket(connection: Connection, opcode: int, data: str | bytes) -> 
 
 
 def write_web_socket_text(connection: Connection, data: str | bytes) -> int:
-    """Sends one text message; the length is an `Int`.
+    """Sends one text message.
 
     Text is UTF-8 (RFC 6455 section 5.6): a client closes the connection over anything else.
-    `write_text_to_web_socket` is the same with an `ArchWord`.
+    `write_text_to_web_socket` is the same.
 
     Args:
         connection: The WebSocket.
@@ -2805,10 +2818,9 @@ def write_web_socket_text(connection: Connection, data: str | bytes) -> int:
 
 
 def write_web_socket_binary(connection: Connection, data: str | bytes) -> int:
-    """Sends one binary message; the length is an `Int`.
+    """Sends one binary message.
 
-    The bytes arrive as they are (RFC 6455 section 5.6). `write_binary_to_web_socket` is the same
-    with an `ArchWord`.
+    The bytes arrive as they are (RFC 6455 section 5.6). `write_binary_to_web_socket` is the same.
 
     Args:
         connection: The WebSocket.
@@ -2834,12 +2846,12 @@ def write_web_socket_binary(connection: Connection, data: str | bytes) -> int:
 
 
 def write_to_web_socket(connection: Connection, opcode: int, data: str | bytes) -> int:
-    """Sends one message or control frame of any kind; the length is an `ArchWord`.
+    """Sends one message or control frame of any kind.
 
     Control frames (8, 9, 10) carry at most 125 bytes (RFC 6455 section 5.5). The payload of a close
     is empty, or two bytes of code in network order and up to 123 bytes of reason in UTF-8;
     `close_web_socket` makes a plain one. Source: CivetWeb's `mg_websocket_write`.
-    `write_web_socket` is the same with an `Int`.
+    `write_web_socket` is the same.
 
     Args:
         connection: The WebSocket.
@@ -2906,10 +2918,10 @@ def write_to_web_socket_within(
 
 
 def write_text_to_web_socket(connection: Connection, data: str | bytes) -> int:
-    """Sends one text message; the length is an `ArchWord`, or the text ends with NUL.
+    """Sends one text message.
 
     Text is UTF-8 (RFC 6455 section 5.6): a client closes the connection over anything else.
-    `write_web_socket_text` is the same with an `Int`.
+    `write_web_socket_text` is the same.
 
     Args:
         connection: The WebSocket.
@@ -2935,10 +2947,9 @@ def write_text_to_web_socket(connection: Connection, data: str | bytes) -> int:
 
 
 def write_binary_to_web_socket(connection: Connection, data: str | bytes) -> int:
-    """Sends one binary message; the length is an `ArchWord`.
+    """Sends one binary message.
 
-    The bytes arrive as they are (RFC 6455 section 5.6). `write_web_socket_binary` is the same with
-    an `Int`.
+    The bytes arrive as they are (RFC 6455 section 5.6). `write_web_socket_binary` is the same.
 
     Args:
         connection: The WebSocket.
@@ -2967,9 +2978,8 @@ def close_web_socket(connection: Connection) -> int:
     """Begins the end of a WebSocket with a close frame of code 1000.
 
     It returns without waiting. The close callback follows when the client has answered, or has gone
-    (RFC 6455 section 7.1.2). To give another code or a reason, send the close frame with
-    `write_to_web_socket` and opcode 8. It may be called from any thread and from the WebSocket's
-    own callbacks.
+    (RFC 6455 section 7.1.2). `close_web_socket_with_reason` gives another code, or a reason. It may
+    be called from any thread and from the WebSocket's own callbacks.
 
     Args:
         connection: The WebSocket.
@@ -3174,7 +3184,7 @@ def write_to_group(context: Context, name: str, opcode: int, data: str | bytes) 
     """Sends one message or control frame to every member of a group.
 
     It is encoded once, and no member is waited for: where a queue is full, `websocket_queue_policy`
-    decides, and "block" is taken for "drop". What a callback writes leaves when the callbacks that
+    decides, and `block` is taken for `drop`. What a callback writes leaves when the callbacks that
     are at hand have returned, together with what others of them write to the group, and in the
     order in which it was written.
 
@@ -3379,8 +3389,7 @@ def connect_web_socket(
     extension that was not offered, gets no connection. permessage-deflate (RFC 7692) is offered
     unless `websocket_compression` is `no`. The callbacks run on the client's threads, one at a time
     for one connection; the ready callback may run before this call has returned. Frames are masked
-    with random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length
-    is an `ArchWord` or an `Int`, and in what they leave out. Source: in place of CivetWeb's
+    with random keys (RFC 6455 section 5.3). Source: in place of CivetWeb's
     `mg_connect_websocket_client`.
 
     Args:
@@ -3393,8 +3402,8 @@ def connect_web_socket(
             call fails.
         user_data: Any object: callbacks get it as it is, and it is kept until the server stops.
             Native handlers get an address: an int, or None.
-        subprotocols: The names of protocols to offer, the preferred one first, ended by None;
-            copied. None: none. A server may choose none of them: `get_subprotocol` says.
+        subprotocols: The names of protocols to offer, the preferred one first; copied. None: none.
+            A server may choose none of them: `get_subprotocol` says.
         headers: A mapping of names to values, or names and values by turns; None for none.
 
     Returns:

@@ -59,7 +59,9 @@ class Server:
 
     Args:
         port: Where to listen; 0 for a free port, which `ports` tells.
-        host: The address to listen on; "0.0.0.0" and "::" are all of the machine's.
+        host: The address to listen on; "0.0.0.0" is all of the machine's of IPv4, "::" of IPv6. A
+            name is its address of IPv4 if it has one: "localhost" is 127.0.0.1. For several
+            addresses, give `options` such as {"listening_ports": "127.0.0.1:8080,[::1]:8080"}.
         certificate: A PEM file with key and certificate, for TLS.
         document_root: A folder whose files are served where no handler is set.
         workers: How many sync function handlers of WebSockets may run, each of which has a thread;
@@ -507,11 +509,12 @@ class Server:
         """Whether this thread is one that the stop waits for."""
         return engine.is_inside() or self._workers.is_current() or self._in_flight.is_here()
 
-    def _drain(self) -> float:
+    def _drain(self, engine: Engine) -> float:
         """Wait for the requests that are being answered; returns until when handlers may run."""
         deadline = time.monotonic() + self._grace
         with self._lock:
             pass  # the first client may have stopped what has not quite started
+        _hosting.stop_listening(engine.context)
         if not self._in_flight.drain(self._grace):
             logger.warning("a request is still being answered %g s after the stop", self._grace)
         return deadline
@@ -522,7 +525,7 @@ class Server:
             begun, self._ending = self._ending, True
         if begun:
             return True
-        deadline = self._drain()
+        deadline = self._drain(engine)
         failure: BaseException | None = None
         try:
             engine.stop(deadline, self._give_up)
@@ -615,7 +618,7 @@ class Server:
     async def _shut_down(self, engine: Engine) -> None:
         """Stop. A loop that ends cancels this, too, with all tasks, and it is done nevertheless."""
         try:
-            draining = in_thread(self._drain)
+            draining = in_thread(self._drain, engine)
             await finished(draining)
             deadline = draining.result()
             stop = in_thread(engine.stop, deadline)

@@ -27,7 +27,7 @@ from . import _driver, _exchange, _hosting, http
 from ._answer import MOST_HEADS, Head, make_head
 from ._exchange import Exchange, Key
 from ._unreadable import UnreadableError
-from .errors import ConnectionClosedError
+from .errors import ConnectionClosedError, WrongStateError
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -221,6 +221,8 @@ class Server(_hosting.Server["WSGIApplication"]):
 
     def _prepare(self) -> None:
         self._environ_of = lru_cache(_hosting.MOST_PEERS)(self._make_environ)
+        # Held while it starts and while it stops. A signal's handler may stop it in the midst.
+        self._changing = threading.RLock()
         # The requests that are being answered. Whoever ends the last one after `stop` was called
         # says so.
         self._running: set[Key] = set()
@@ -234,26 +236,29 @@ class Server(_hosting.Server["WSGIApplication"]):
             WrongStateError: It runs already.
             HttpError: Those of `http.start_server`.
         """
-        self._refuse_to_start_again()
-        self._stopping = False
-        self._idle.clear()
-        self._context = _exchange.start(self._handle, self._options, self._log_access)
+        with self._changing:
+            if self._context is not None:
+                raise WrongStateError(_hosting.RUNS_ALREADY)
+            self._stopping = False
+            self._idle.clear()
+            self._context = _exchange.start(self._handle, self._options, self._log_access)
 
     def stop(self) -> None:
         """Stop; what has begun is finished, within ten seconds.
 
         Nothing happens to a server that does not run.
         """
-        context = self._context
-        if context is None:
-            return
-        deadline = time.monotonic() + _hosting.GRACE
-        self._context = None
-        self._stopping = True
-        if self._running:
-            self._idle.wait(_hosting.GRACE)
-        with _driver.giving_up(context, deadline):
-            http.stop_server(context)
+        with self._changing:
+            context, self._context = self._context, None
+            if context is None:
+                return
+            deadline = time.monotonic() + _hosting.GRACE
+            self._stopping = True
+            _hosting.stop_listening(context)  # or there would always be a request
+            if self._running:
+                self._idle.wait(_hosting.GRACE)
+            with _driver.giving_up(context, deadline):
+                http.stop_server(context)
 
     def _handle(self, key: Key, what: int, flags: int, data: bytes, head: int) -> None:
         if what != _REQUEST:

@@ -3,7 +3,7 @@
 #include "contract.h"
 
 const int32_t contract_version = 1;
-const uint64_t contract_checksum = UINT64_C(0x8e618155eeee202b);
+const uint64_t contract_checksum = UINT64_C(0x3bbce64c17e93d2c);
 const char contract_library_version[] = "0.3.100";
 
 const struct contract_entry contract_entries[] = {
@@ -109,6 +109,7 @@ const struct contract_entry contract_entries[] = {
     {"ah_start_server_with_arguments_no_data", UINT64_C(0xd854bcc33b042bef)},
     {"ah_start_server_with_options", UINT64_C(0xf4228c1e4dc65bc9)},
     {"ah_stop_client", UINT64_C(0x424d0c35d36fbf1c)},
+    {"ah_stop_listening", UINT64_C(0x09e8116a048a1344)},
     {"ah_stop_server", UINT64_C(0x7256b3af2a4b8a47)},
     {"ah_store_body", UINT64_C(0xc28820e14cc83d26)},
     {"ah_store_form_field", UINT64_C(0x721a5fb82184a274)},

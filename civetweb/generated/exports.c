@@ -617,6 +617,18 @@ ah_context *ah_start_server_with_options(ah_request_callback callback, void *use
     return rt_start_server_with_options(callback, user_data, options, (size_t)options_count);
 }
 
+void ah_stop_listening(ah_context *context)
+{
+    struct server *pinned;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return;
+    rt_stop_listening(pinned);
+    handle_unpin(context);
+}
+
 void ah_stop_server(ah_context *context)
 {
     error_clear();

@@ -87,6 +87,8 @@ static int offer(struct mg_connection *civetweb, struct connection *connection)
     /* Who stops a server has no request answered any more; its WebSockets may still say goodbye. */
     if (web_sockets_are_stopping(&server->web_sockets))
         return refuse(civetweb, 503, "the server stops");
+    if (atomic_load(&server->departing))
+        civetweb_close_after_answer(civetweb);
     upgrade = civetweb_asks_for_web_socket(civetweb) || handshake_is_asked_for(&connection->info);
     civetweb_answer_as_http(civetweb);
     status = handlers_authorize(connection);

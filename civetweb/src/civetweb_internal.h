@@ -73,6 +73,18 @@ enum {
 };
 int civetweb_read(struct mg_connection *connection, void *buffer, size_t size);
 
+/* What a thread does while it waits for a body: `work` is called whenever `descriptor` can be read. It may write to
+ * the connection. False: the body is not waited for any longer, and counts as late. */
+struct civetweb_meanwhile {
+    int descriptor;
+    bool (*work)(void *argument);
+    void *argument;
+};
+
+/* civetweb_read, with that. */
+int civetweb_read_meanwhile(struct mg_connection *connection, void *buffer, size_t size,
+                            const struct civetweb_meanwhile *meanwhile);
+
 /* How much of the request's body, or of the current chunk of it, has not been read. */
 int64_t civetweb_body_left(const struct mg_connection *connection);
 
@@ -145,6 +157,9 @@ bool civetweb_send_file(struct mg_connection *connection, int file, int64_t firs
 
 /* Send the rest of a stream, gzipped, in chunks. */
 void civetweb_send_compressed(struct mg_connection *connection, FILE *stream);
+
+/* Close the ports, while the server runs. False, with errno, when not all of them could be. */
+bool civetweb_stop_listening(struct mg_context *context);
 
 /* Whether the server is being stopped: nothing more is sent then. */
 bool civetweb_is_stopping(const struct mg_connection *connection);

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -36,6 +38,7 @@ static FILE *client_fopen(const struct mg_connection *conn, const char *path, co
 static DIR *client_opendir(const struct mg_connection *conn, const char *path);
 static struct dirent *client_readdir(const struct mg_connection *conn, DIR *folder);
 static bool client_may_write(const struct mg_connection *conn);
+static int poll_meanwhile(struct pollfd *sockets, nfds_t count, int milliseconds);
 static unsigned long chunk_strtoul(const struct mg_connection *conn, const char *text, char **end, int base);
 static ssize_t counted_sendfile(int out, int in, off_t *offset, size_t count);
 static ssize_t counted_send(int socket, const void *data, size_t size, int flags);
@@ -51,6 +54,7 @@ static const char *tls_error_text(unsigned long error);
 #define remove(path) (client_may_write(conn) ? remove(path) : -1)
 #define rename(from, to) (client_may_write(conn) ? rename(from, to) : -1)
 #define rmdir(path) (client_may_write(conn) ? rmdir(path) : -1)
+#define poll(sockets, count, milliseconds) poll_meanwhile(sockets, count, milliseconds)
 #define strtoul(text, end, base) chunk_strtoul(conn, text, end, base)
 #define sendfile(out, in, offset, count) counted_sendfile(out, in, offset, count)
 #define send(socket, data, size, flags) counted_send(socket, data, size, flags)
@@ -90,6 +94,7 @@ static int is_print_or_tab(int c)
 #undef remove
 #undef rename
 #undef rmdir
+#undef poll
 #undef strtoul
 #undef sendfile
 #undef send
@@ -178,6 +183,32 @@ static const char *tls_error_text(unsigned long error)
         return "a client spoke plain HTTP to a TLS port";
     ERR_error_string_n(error, text, sizeof text);
     return text;
+}
+
+/* What this thread does while CivetWeb waits for a socket; null: nothing. */
+static _Thread_local const struct civetweb_meanwhile *meanwhile;
+
+/* CivetWeb looks at its own clock when a wait was interrupted. */
+static int poll_meanwhile(struct pollfd *sockets, nfds_t count, int milliseconds)
+{
+    const struct civetweb_meanwhile *now = meanwhile;
+    struct pollfd polled[2];
+    int result;
+
+    if (now == NULL || count != 1)
+        return poll(sockets, count, milliseconds);
+    polled[0] = *sockets;
+    polled[1] = (struct pollfd){.fd = now->descriptor, .events = POLLIN};
+    result = poll(polled, 2, milliseconds);
+    sockets->revents = result > 0 ? polled[0].revents : 0;
+    if (result <= 0)
+        return result;
+    if (sockets->revents != 0)
+        return 1;
+    meanwhile = NULL; /* it may wait itself */
+    errno = now->work(now->argument) ? EINTR : ECANCELED;
+    meanwhile = now;
+    return -1;
 }
 
 /* The size of a chunk, which alone is written in base 16. CivetWeb adds it to a signed number: one that is too great
@@ -580,6 +611,17 @@ int civetweb_read(struct mg_connection *connection, void *buffer, size_t size)
     return total;
 }
 
+int civetweb_read_meanwhile(struct mg_connection *connection, void *buffer, size_t size,
+                            const struct civetweb_meanwhile *work)
+{
+    int count;
+
+    meanwhile = work;
+    count = civetweb_read(connection, buffer, size);
+    meanwhile = NULL;
+    return count;
+}
+
 void civetweb_send_continue(struct mg_connection *connection)
 {
     static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -791,6 +833,26 @@ void civetweb_send_compressed(struct mg_connection *connection, FILE *stream)
     struct mg_file file = {.access.fp = stream};
 
     send_compressed_data(connection, &file);
+}
+
+/* The master thread reads its list of sockets without a lock. The list therefore stays, and under the number of each
+ * socket is a file of which nothing ever comes. The shutdown wakes the master, whose wait would keep the socket open;
+ * that its `accept` then fails is nothing to it. */
+bool civetweb_stop_listening(struct mg_context *context)
+{
+    int nothing = eventfd(0, EFD_CLOEXEC);
+    bool closed = nothing >= 0;
+    unsigned i;
+
+    for (i = 0; closed && i < context->num_listening_sockets; i++) {
+        int number = context->listening_sockets[i].sock;
+
+        (void)shutdown(number, SHUT_RDWR);
+        closed = dup3(nothing, number, O_CLOEXEC) >= 0;
+    }
+    if (nothing >= 0)
+        close(nothing);
+    return closed;
 }
 
 bool civetweb_is_stopping(const struct mg_connection *connection)

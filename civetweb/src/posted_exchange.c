@@ -149,7 +149,8 @@ static void take_next(struct connection *connection)
 
     if (ahead == AHEAD_NOTHING)
         return;
-    if (ahead == AHEAD_OTHER || web_sockets_are_stopping(&connection->server->web_sockets) ||
+    if (ahead == AHEAD_OTHER || atomic_load(&connection->server->departing) ||
+        web_sockets_are_stopping(&connection->server->web_sockets) ||
         handlers_have_authorizations(&connection->server->handlers)) {
         call_worker(exchange);
         return;
@@ -299,7 +300,7 @@ static void refuse_body(struct connection *connection, int failure)
 {
     struct posted_exchange *exchange = &connection->posted_exchange;
 
-    if (exchange->answered) {
+    if (exchange->answered || exchange->lost) {
         civetweb_close_after_answer(connection->civetweb);
         return;
     }
@@ -312,16 +313,34 @@ static void refuse_body(struct connection *connection, int failure)
                                                              : "the body of the request is not complete";
 }
 
+/* What has begun to come may not come to the end of a chunk's head, or of a record of TLS, for long. */
+static bool work_meanwhile(void *argument)
+{
+    struct connection *connection = argument;
+    struct posted_exchange *exchange = &connection->posted_exchange;
+    eventfd_t times;
+    bool wanted;
+
+    eventfd_read(exchange->wake, &times);
+    end_work(exchange);
+    if (exchange->unsent_size > 0)
+        write_unsent(connection);
+    wanted = !exchange->answered && !exchange->lost;
+    begin_work(exchange);
+    return wanted;
+}
+
 static void read_body(struct connection *connection)
 {
     struct posted_exchange *exchange = &connection->posted_exchange;
     struct mg_connection *civetweb = connection->civetweb;
+    struct civetweb_meanwhile meanwhile = {exchange->wake, work_meanwhile, connection};
     char *part = malloc(PART);
     int count;
 
     exchange->wants_body = exchange->body_is_here = false;
     begin_work(exchange);
-    count = part == NULL ? CIVETWEB_READ_CLOSED : civetweb_read(civetweb, part, PART);
+    count = part == NULL ? CIVETWEB_READ_CLOSED : civetweb_read_meanwhile(civetweb, part, PART, &meanwhile);
     end_work(exchange);
     if (count < 0)
         refuse_body(connection, count);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "callbacks.h"
+#include "civetweb_internal.h"
 #include "clock.h"
 #include "defaults.h"
 #include "errors.h"
@@ -275,6 +276,13 @@ ah_context *rt_start_server_with_arguments(ah_request_callback callback, void *u
 ah_context *rt_start_server_with_arguments_no_data(ah_request_callback callback, size_t opts_count, va_list opts)
 {
     return rt_start_server_with_arguments(callback, NULL, opts_count, opts);
+}
+
+void rt_stop_listening(struct server *server)
+{
+    atomic_store(&server->departing, true);
+    if (!civetweb_stop_listening(server->civetweb))
+        error_set(AH_ERROR_SYSTEM, "the ports could not be closed: %s", strerror(errno));
 }
 
 /* Stop a server, and wait for its callbacks. The handle lives as long as its WebSockets: their close callbacks may

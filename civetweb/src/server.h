@@ -20,6 +20,7 @@ struct web_socket_route;
 struct server {
     void *handle; /* an ah_context, or the ah_client of the client that this is a part of */
     atomic_flag stopped; /* somebody stops it: the one who has set this, and nobody else, frees it */
+    atomic_bool departing; /* it listens no more: connections end with the answer to their next request */
     struct mg_context *civetweb; /* set by the starting thread in initContext, before there is any other */
     ah_callbacks callbacks;
     void *user_data;

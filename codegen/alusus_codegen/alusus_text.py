@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from .model import Api, Callback, Constant, Declaration, Function, Name, Structure, Type
+from .model import Api, Callback, Constant, Declaration, Field, Function, Name, Structure, Type
 
 LINE_LENGTH = 100
 INDENT = "    "
@@ -60,10 +60,10 @@ class Notation:
         """What the language calls a thing: of several Arabic names the first."""
         return name.arabic[0] if self._arabic and name.arabic else name.alusus
 
-    def type(self, type_: Type) -> str:
-        """A type, with the language's words for pointers and for the classes of the spec."""
+    def type(self, type_: Type, column: int = 0) -> str:
+        """A type behind `column`, with the language's words for pointers and classes."""
         if type_.target in self._members:
-            return self._pointer(self._members[type_.target])
+            return self._pointer(self._members[type_.target], column)
         if type_.notation not in self._types:
             translated = _WORD.sub(lambda m: self._words.get(m[0], m[0]), type_.notation)
             self._types[type_.notation] = translated.replace(", ", self._keywords.comma)
@@ -107,12 +107,11 @@ class Notation:
         head = f"{self._keywords.klass} {name} {{"
         if structure.opaque:
             return f"{head}}}"
-        members = (
-            f"{INDENT}{self._keywords.define} {self.name(f.name)}: {self.type(f.type)}"
-            f"{self._keywords.semicolon}"
-            for f in structure.fields
-        )
-        return "\n".join((head, *_reindented(members), "}"))
+        return "\n".join((head, *_reindented(map(self._member, structure.fields)), "}"))
+
+    def _member(self, field: Field) -> str:
+        head = f"{INDENT}{self._keywords.define} {self.name(field.name)}: "
+        return f"{head}{self.type(field.type, len(head))}{self._keywords.semicolon}"
 
     def _layout(self, head: str, items: Sequence[str], tail: str, column: int = 0) -> str:
         """On one line if it fits behind `column`, else with an item on each line."""

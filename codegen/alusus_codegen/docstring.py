@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-LINE_LENGTH = 100
-INDENT = "    "
+from .pythonic import INDENT, LINE_LENGTH
 
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
 _NULL = re.compile(r"\b[Nn]ull\b(?!-)")

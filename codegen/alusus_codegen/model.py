@@ -34,6 +34,19 @@ class Kind(Enum):
     ALUSUS = "alusus"  # a type without a C form (Array[CharsPtr]): in Alusus bodies only
 
 
+_POINTERS = frozenset(
+    {
+        Kind.STRING,
+        Kind.STRINGS,
+        Kind.POINTER,
+        Kind.OUT_POINTER,
+        Kind.HANDLE,
+        Kind.STRUCTURE,
+        Kind.CALLBACK,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     kind: Kind
@@ -46,6 +59,11 @@ class Type:
     target: str = ""  # the class (HANDLE, STRUCTURE) or callback (CALLBACK) it points to
     element: Type | None = None  # ARRAY
     count: int = 0  # ARRAY
+
+    @property
+    def may_be_null(self) -> bool:
+        """Whether it is a pointer in C."""
+        return self.kind in _POINTERS
 
     def declare(self, name: str) -> str:
         """The C declaration of `name` with this type."""
@@ -117,6 +135,11 @@ class Callback:
     checksum: int
     span: Span
     supersedes: str = ""  # the callback of the same Python signature that this one widens
+
+    @property
+    def carried(self) -> tuple[Parameter, ...]:
+        """What its event carries; the event's receiver stands for the user data."""
+        return tuple(p for p in self.parameters if p.role is not Role.USER_DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +259,12 @@ class Api:
     def exports(self) -> tuple[Function, ...]:
         """The functions that the library exports, each symbol once."""
         return tuple(f for f in self.functions if f.symbol)
+
+    @property
+    def events(self) -> tuple[Callback, ...]:
+        """The callbacks that can be answered as events: those that no wider one supersedes."""
+        superseded = {c.supersedes for c in self.callbacks}
+        return tuple(c for c in self.callbacks if c.name.alusus not in superseded)
 
     @property
     def contract(self) -> tuple[tuple[str, int], ...]:

@@ -125,9 +125,9 @@ def layout(head: str, items: Sequence[str], tail: str, indent: int = 0) -> list[
     ]
 
 
-def definition(name: str, signature: Signature, tail: str = "", indent: int = 0) -> list[str]:
+def definition(name: str, signature: Signature, tail: str = "") -> list[str]:
     """The lines of `def name(...) -> ...` followed by `tail`."""
-    return layout(f"def {name}(", signature.parameters, f") -> {signature.returns}{tail}", indent)
+    return layout(f"def {name}(", signature.parameters, f") -> {signature.returns}{tail}")
 
 
 def python_lines(section: Section, groups: Iterable[Group]) -> list[str]:

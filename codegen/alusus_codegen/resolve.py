@@ -68,6 +68,13 @@ _FUNCTION_MODIFIERS = EXPORT_MODIFIERS | {
 }
 _CALLBACK_MODIFIERS = frozenset({"length", "lifetime", "nullable", "onFailure", "thread"})
 
+# What a modifier makes of the two parameters that it names.
+_PARTNERS = {
+    "length": (Role.DATA, Role.LENGTH),
+    "output": (Role.OUTPUT, Role.OUTPUT_SIZE),
+    "outputText": (Role.TEXT, Role.TEXT_SIZE),
+}
+
 RETURNS = {"en": "Returns", "ar": "يعيد"}
 ERRORS = {"en": "Errors", "ar": "الأخطاء"}
 
@@ -248,35 +255,44 @@ class _Resolver:
             else:
                 words[item.word] = item.text
         body = section.text.strip()
-        for text in (body, *members.values(), *words.values()):
-            if _has_broken_span(text):
-                self.error(
-                    section.span,
-                    f"a code span of {section.title} goes over the end of a line",
-                    "expected both of its backticks on one line",
-                )
-        if declarations and not body:
-            self.error(section.span, f"{section.title} is not documented", "expected text")
-        for name in wanted:
-            if name not in members:
-                self.error(
-                    section.span,
-                    f"{name} of {section.title} is not documented",
-                    f"expected a list item - `{name}`: ...",
-                )
-        if RETURNS[language] not in words and any(_returns_value(d) for d in declarations):
+        if any(map(_has_broken_span, (body, *members.values(), *words.values()))):
             self.error(
                 section.span,
-                f"the result of {section.title} is not documented",
-                f"expected a list item - {RETURNS[language]}: ...",
+                f"a code span of {section.title} goes over the end of a line",
+                "expected both of its backticks on one line",
             )
-        return Documentation(
+        found = Documentation(
             summary=body.split("\n\n", 1)[0],
             body=body,
             members=members,
             result=words.get(RETURNS[language], ""),
             errors=words.get(ERRORS[language], ""),
         )
+        self._check_documented(language, section, declarations, found)
+        return found
+
+    def _check_documented(
+        self,
+        language: str,
+        section: TextSection,
+        declarations: Sequence[Declaration],
+        found: Documentation,
+    ) -> None:
+        if declarations and not found.body:
+            self.error(section.span, f"{section.title} is not documented", "expected text")
+        for name in self._documented_names(declarations):
+            if name not in found.members:
+                self.error(
+                    section.span,
+                    f"{name} of {section.title} is not documented",
+                    f"expected a list item - `{name}`: ...",
+                )
+        if not found.result and any(_returns_value(d) for d in declarations):
+            self.error(
+                section.span,
+                f"the result of {section.title} is not documented",
+                f"expected a list item - {RETURNS[language]}: ...",
+            )
 
     def _documented_names(self, declarations: Sequence[Declaration]) -> list[str]:
         """The parameters and fields that a section's list has to explain, each once."""
@@ -345,18 +361,10 @@ class _Resolver:
     def _parameters(
         self, syntax: Sequence[ParameterSyntax], modifiers: _Modifiers, arabic: Mapping[str, str]
     ) -> tuple[Parameter, ...]:
-        lengths = modifiers.pairs("length")
-        outputs = modifiers.pairs("output")
-        texts = modifiers.pairs("outputText")
-        lifetimes = modifiers.pairs("lifetime")
+        roles = _roles(modifiers)
+        lifetimes = self._lifetimes(modifiers)
         nullable = modifiers.names("nullable")
         consumed = modifiers.names("consumes")
-        roles = {name: (Role.DATA, partner) for name, partner in lengths.items()}
-        roles |= {partner: (Role.LENGTH, name) for name, partner in lengths.items()}
-        roles |= {name: (Role.OUTPUT, partner) for name, partner in outputs.items()}
-        roles |= {partner: (Role.OUTPUT_SIZE, name) for name, partner in outputs.items()}
-        roles |= {name: (Role.TEXT, partner) for name, partner in texts.items()}
-        roles |= {partner: (Role.TEXT_SIZE, name) for name, partner in texts.items()}
         found = []
         for parameter in syntax:
             if isinstance(parameter.type, PackType):
@@ -388,16 +396,20 @@ class _Resolver:
             )
         if modifiers.has("printf") and found:
             found[-1] = replace(found[-1], role=Role.FORMAT)
-        for modifier_name, lifetime in lifetimes.items():
+        return tuple(found)
+
+    def _lifetimes(self, modifiers: _Modifiers) -> dict[str, str]:
+        lifetimes = modifiers.pairs("lifetime")
+        for name, lifetime in lifetimes.items():
             if lifetime not in LIFETIMES:
                 modifier = modifiers.find("lifetime")
                 assert modifier is not None
                 self.error(
                     modifier.span,
-                    f"{modifier_name} cannot live for a {lifetime}",
+                    f"{name} cannot live for a {lifetime}",
                     f"expected one of {', '.join(LIFETIMES)}",
                 )
-        return tuple(found)
+        return lifetimes
 
     # Callbacks
 
@@ -419,8 +431,8 @@ class _Resolver:
             alias.modifiers,
             _notation(alias),
             self._arabic.parameters(alias.name),
-            True,
             alias.span,
+            alias=True,
         )
 
     def _callback(
@@ -430,8 +442,9 @@ class _Resolver:
         modifiers: Sequence[Modifier],
         notation: str,
         arabic: Mapping[str, str],
-        alias: bool,
         span: Span,
+        *,
+        alias: bool,
     ) -> None:
         checked = _Modifiers(self, modifiers, (p.name for p in function.parameters))
         checked.allow(_CALLBACK_MODIFIERS)
@@ -516,7 +529,9 @@ class _Resolver:
         # Programs have no name for the type of a table's member, in any language but C and Python.
         name = Name(alusus, names.c_type(alusus), alusus)
         arabic = self._arabic.parameters(owner)
-        self._callback(name, function, variable.modifiers, notation, arabic, False, variable.span)
+        self._callback(
+            name, function, variable.modifiers, notation, arabic, variable.span, alias=False
+        )
         return self._types.callback(alusus, notation)
 
     # Functions
@@ -630,6 +645,16 @@ def _notation(declaration: Alias | Class | ConstantSyntax) -> str:
         members = tuple(replace(m, modifiers=()) for m in _variables(declaration))
         declaration = replace(declaration, members=members)
     return print_statement(replace(declaration, modifiers=())).rstrip(";")
+
+
+def _roles(modifiers: _Modifiers) -> dict[str, tuple[Role, str]]:
+    """What the parameters that have a partner are for, each with that partner."""
+    found: dict[str, tuple[Role, str]] = {}
+    for modifier, (role, of_size) in _PARTNERS.items():
+        for name, size in modifiers.pairs(modifier).items():
+            found[name] = (role, size)
+            found[size] = (of_size, name)
+    return found
 
 
 def _variables(declaration: Class) -> tuple[Variable, ...]:

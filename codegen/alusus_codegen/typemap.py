@@ -58,6 +58,17 @@ _POINTERS = {
     "CharsPtr": _pointer(Kind.STRINGS, "const char *const *{}", "Sequence[str]"),
     "ptr": _pointer(Kind.OUT_POINTER, "void **{}", "int"),
 }
+# The C type of each type that is not made from others, by every notation of it.
+C_SPELLINGS = {
+    notation: type_.declare("")
+    for plain in (
+        _PLAIN,
+        {name: widths[default] for name, (widths, default) in _SIZED.items()},
+        {f"{name}[{n}]": t for name, (widths, _) in _SIZED.items() for n, t in widths.items()},
+    )
+    for notation, type_ in plain.items()
+}
+
 # Alusus classes that programs pass to Alusus bodies; C and Python have no such type.
 _ALUSUS_CLASSES = {"Array", "String"}
 

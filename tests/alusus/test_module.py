@@ -96,6 +96,76 @@ def test_the_names_of_both_generations(module: dict[str, Any]) -> None:
     assert (document | published) - names == set()
 
 
+# Of the published 0.3 and of the document: the types of each overload's parameters, a pack behind
+# dots, and the result. Programs of both compile against these.
+_CONNECTION, _CONTEXT = "ptr[Connection]", "ptr[Context]"
+_HANDLERS = (
+    "WebSocketConnectCallback",
+    "WebSocketReadyCallback",
+    "WebSocketDataCallback",
+    "WebSocketCloseCallback",
+)
+SIGNATURES = [
+    ("startServer", ("ptr[Callbacks]", "ptr[Void]", "ptr[CharsPtr]"), _CONTEXT),
+    ("startServer", ("RequestCallback", "ptr[Void]", "ref[Array[CharsPtr]]"), _CONTEXT),
+    ("startServer", ("RequestCallback", "ref[Array[CharsPtr]]"), _CONTEXT),
+    ("startServer", ("RequestCallback", "ptr[Void]", "Int", "...CharsPtr"), _CONTEXT),
+    ("startServer", ("RequestCallback", "Int", "...CharsPtr"), _CONTEXT),
+    ("startServer", ("RequestCallback", "ptr[Void]", "CharsPtr"), _CONTEXT),
+    ("startServer", ("RequestCallback", "CharsPtr"), _CONTEXT),
+    ("stopServer", (_CONTEXT,), "Void"),
+    ("read", (_CONNECTION, "ptr[Void]", "Int"), "Int"),
+    ("write", (_CONNECTION, "CharsPtr", "Int"), "Int"),
+    ("print", (_CONNECTION, "CharsPtr", "...any"), "Int"),
+    ("sendFile", (_CONNECTION, "CharsPtr"), "Void"),
+    ("sendFile", (_CONNECTION, "CharsPtr", "CharsPtr"), "Void"),
+    ("getCookie", ("CharsPtr", "CharsPtr", "CharsPtr", "Word[64]"), "Int"),
+    ("getHeader", (_CONNECTION, "CharsPtr"), "CharsPtr"),
+    ("getRequestInfo", (_CONNECTION,), "ptr[RequestInfo]"),
+    ("getVariable", ("CharsPtr", "Int", "CharsPtr", "CharsPtr", "Int"), "Int"),
+    ("setWebSocketHandler", (_CONTEXT, "CharsPtr", *_HANDLERS, "ptr[Void]"), "Void"),
+    ("setWebSocketHandler", (_CONTEXT, "CharsPtr", *_HANDLERS), "Void"),
+    (
+        "setWebSocketHandlerWithSubprotocols",
+        (_CONTEXT, "CharsPtr", "ptr[CharsPtr]", *_HANDLERS, "ptr[Void]"),
+        "Void",
+    ),
+    ("writeWebSocket", (_CONNECTION, "Int", "CharsPtr", "Int"), "Int"),
+    ("writeWebSocketText", (_CONNECTION, "CharsPtr", "Int"), "Int"),
+    ("writeWebSocketBinary", (_CONNECTION, "CharsPtr", "Int"), "Int"),
+    ("writeToWebSocket", (_CONNECTION, "Int", "CharsPtr", "ArchWord"), "Int"),
+    ("writeTextToWebSocket", (_CONNECTION, "CharsPtr", "ArchWord"), "Int"),
+    ("writeTextToWebSocket", (_CONNECTION, "CharsPtr"), "Int"),
+    ("writeBinaryToWebSocket", (_CONNECTION, "CharsPtr", "ArchWord"), "Int"),
+    ("closeWebSocket", (_CONNECTION,), "Int"),
+]
+
+
+@pytest.mark.parametrize(("name", "types", "returns"), SIGNATURES)
+def test_the_signatures_of_both_generations(
+    module: dict[str, Any], name: str, types: tuple[str, ...], returns: str
+) -> None:
+    overloads = {
+        (
+            *(parameter["type"] for parameter in function["params"]),
+            *(
+                [f"...{function['pack']['type'].removeprefix('...')}"]
+                if function["variadic"]
+                else []
+            ),
+            function["returns"],
+        )
+        for function in module["functions"]
+        if function["name"] == name
+    }
+    assert (*types, returns) in overloads
+    if "WebSocketDataCallback" in types:  # 0.3 counts the bytes of a message with ArchWord
+        wide = "WebSocketMessageCallback"
+        assert (
+            tuple(t.replace("WebSocketDataCallback", wide) for t in (*types, returns)) in overloads
+        )
+
+
 def test_every_public_name_has_an_arabic_one(module: dict[str, Any]) -> None:
     """Functions, classes, callbacks and constants, and the members of classes."""
     text = ARABIC.read_text(encoding="utf-8")

@@ -173,6 +173,11 @@ def with_functions(api: Api, title: str, change: Callable[[Function], Function])
     return replace(api, sections=tuple(map(changed, api.sections)))
 
 
+@pytest.mark.parametrize("words", ["The overloads differ", "ended by None", "`Int`", "`ArchWord`"])
+def test_docstrings_say_nothing_of_how_c_and_alusus_pass_values(api: Api, words: str) -> None:
+    assert words not in python.emit(api)["bridge/alusus_http/http.py"]
+
+
 # Docstrings
 
 NAMES: Mapping[str, str] = {"startServer": "start_server", "userData": "user_data"}

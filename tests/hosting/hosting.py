@@ -41,6 +41,13 @@ class Served:
         with self.client() as client:
             return client.get(target, *headers, method=method)
 
+    def listens(self) -> bool:
+        try:
+            self.client().socket.close()
+        except ConnectionError:  # reset, if it was just being let in
+            return False
+        return True
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"

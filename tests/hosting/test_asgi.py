@@ -6,13 +6,14 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from alusus_http import asgi
-from tests.hosting.hosting import Loop, Served, asgi_served, http_only, logged, options
+from tests.hosting.hosting import Client, Loop, Served, asgi_served, http_only, logged, options
 from tests.support import REPLY, free_port
 
 Message = dict[str, Any]
@@ -323,25 +324,43 @@ def test_a_body_that_does_not_come_to_its_end(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_an_answer_does_not_wait_for_a_body_that_stalls() -> None:
-    """It is complete while the rest of the body is waited for, in vain."""
+@pytest.mark.parametrize(
+    ("framing", "part"),
+    [
+        ("Content-Length: 9", b"abc"),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n"),
+        ("Transfer-Encoding: chunked", b"3\r\nabc\r\n5"),
+    ],
+)
+@pytest.mark.parametrize("secure", [True, False])
+def test_an_answer_does_not_wait_for_a_body_that_stalls(
+    framing: str, part: bytes, secure: bool, certificate: Path
+) -> None:
+    """Its pieces are sent while the rest of the body is waited for."""
+    begun = threading.Event()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(0.1):
                 await read(receive)
         await start(send)
-        await body(send, b"enough")
+        await body(send, b"begin", True)
+        await asyncio.to_thread(begun.wait, REPLY)
+        await body(send, b"end")
 
+    port = free_port()
+    given = {"listening_ports": f"127.0.0.1:{port}"}
+    if secure:
+        given = {"listening_ports": f"127.0.0.1:{port}s", "ssl_certificate": str(certificate)}
     with (
-        asgi_served(http_only(application), request_timeout_ms="1000") as served,
-        served.client() as client,
+        asgi_served(http_only(application), **given),
+        Client(port, certificate if secure else None) as client,
     ):
-        client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-        client.send("3\r\nabc\r\n5")
-        answer = client.receive()
-        assert (answer.status, answer.body) == (200, b"enough")
-        assert client.is_closed()
+        client.send(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode() + part)
+        assert b"begin\r\n" in (client.file.readline() for _ in range(10))
+        begun.set()
+        end = b"3\r\nend\r\n0\r\n\r\n"
+        assert client.file.read(len(end)) == end
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -599,6 +618,32 @@ def test_a_wrong_lifespan_event_is_an_error(
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert message in str(record.exc_info)
+
+
+@pytest.mark.parametrize("answer", ["startup.failed", "shutdown.complete", "shutdown.failed"])
+def test_an_application_that_asks_for_more_than_its_lifespan_has_is_cancelled(answer: str) -> None:
+    ended = asyncio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while True:
+                event = (await receive())["type"].removeprefix("lifespan.")
+                kind = answer if answer.startswith(event) else f"{event}.complete"
+                await send({"type": f"lifespan.{kind}"})
+        finally:
+            ended.set()
+
+    async def run() -> None:
+        server = asgi.Server(application, options(0, {}))
+        if answer == "startup.failed":
+            with pytest.raises(asgi.LifespanError):
+                await server.start()
+        else:
+            await server.start()
+            await server.stop()
+        assert ended.is_set()
+
+    asyncio.run(asyncio.wait_for(run(), REPLY))
 
 
 def test_an_application_without_lifespan_is_nothing_to_speak_of(

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -525,6 +526,33 @@ def test_reload_lets_requests_end(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_an_interrupt_while_it_starts_again_ends_it(tmp_path: Path) -> None:
+    source = tmp_path / "served.py"
+    source.write_text(APPLICATIONS.replace("time.sleep(60)", "time.sleep(1)"), encoding="utf-8")
+    port = free_port()
+    with (
+        subprocess.Popen(
+            command("served:application", "--app-dir", tmp_path, "--port", str(port), "--reload"),
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_interrupts,
+        ) as process,
+        ThreadPoolExecutor() as threads,
+    ):
+        assert process.stdout is not None
+        while "Press Ctrl-C" not in process.stdout.readline():
+            pass
+        answer = threads.submit(get, port, "/slow")
+        assert "slow begins" in process.stdout.readline()
+        source.touch()
+        assert "changed: starting again" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOP) == 0
+        assert answer.result(REPLY) == (200, "wsgi http ")
+        with pytest.raises(OSError):
+            get(port)
 
 
 def test_reload_waits_for_what_does_not_start(tmp_path: Path) -> None:

@@ -260,3 +260,56 @@ def test_connections_are_not_threads_of_the_application() -> None:
                 assert client.receive().status == 200
         for context in clients:
             context.__exit__(None, None, None)
+
+
+class Held:
+    """Requests for "/held" that begin, and end when they are let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.let_go = threading.Event()
+
+    @property
+    def asgi(self) -> asgi.Application:
+        @http_only
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/held":
+                self.begun.release()
+                await asyncio.to_thread(self.let_go.wait, REPLY)
+            await asgi_application(scope, receive, send)
+
+        return application
+
+    def wsgi(self, environ: Any, start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/held":
+            self.begun.release()
+            self.let_go.wait(REPLY)
+        return wsgi_application(environ, start_response)
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_a_stop_loses_no_request(interface: str) -> None:
+    """Who is there gets an answer, the last one of the connection; nobody new comes."""
+    held = Held()
+    with ExitStack() as stack:
+        with ExitStack() as running:
+            host = asgi_served(held.asgi) if interface == "asgi" else wsgi_served(held.wsgi)
+            served = running.enter_context(host)
+            one, two, three = (stack.enter_context(served.client()) for _ in range(3))
+            assert [client.get("/").status for client in (one, two, three)] == [200] * 3
+            one.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert held.begun.acquire(timeout=REPLY)
+            stopping = threading.Thread(target=running.pop_all().close)
+            stopping.start()
+            while served.listens():
+                time.sleep(0.01)
+            answer = two.get("/")
+            assert (answer.status, answer.header("Connection")) == (200, "close")
+            assert two.is_closed()
+            # What begins meanwhile is waited for, too.
+            three.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert held.begun.acquire(timeout=REPLY)
+            held.let_go.set()
+            stopping.join()
+        assert one.receive().status == 200
+        assert three.receive().status == 200

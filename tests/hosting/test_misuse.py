@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -51,6 +54,82 @@ def test_asgi_starts_and_stops_more_than_once() -> None:
             assert server.ports == []
 
     asyncio.run(main())
+
+
+class Lifespan:
+    """An application that takes its time to start and to end, and notes what happens."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await asyncio.sleep(0.1)
+            await asgi_application(scope, receive, send)
+            self.events.append("request")
+            return
+        for _ in range(2):
+            event = (await receive())["type"]
+            await asyncio.sleep(0.1)
+            self.events.append(event)
+            await send({"type": event + ".complete"})
+
+
+def test_asgi_starts_and_stops_at_the_same_time() -> None:
+    async def main() -> None:
+        application = Lifespan()
+        server = asgi.Server(application, OPTIONS)
+        for _ in range(2):
+            starts = [asyncio.create_task(server.start()) for _ in range(3)]
+            results = await asyncio.gather(*starts, return_exceptions=True)
+            assert [type(result) for result in results] == [type(None), *[WrongStateError] * 2]
+            request = asyncio.create_task(asyncio.to_thread(get, server.ports[0]))
+            while not server._requests:
+                await asyncio.sleep(0.01)
+            stops = [asyncio.create_task(server.stop()) for _ in range(3)]
+            await asyncio.wait(stops, return_when=asyncio.FIRST_COMPLETED)
+            assert application.events == ["lifespan.startup", "request", "lifespan.shutdown"]
+            assert await request == (200, "here")
+            await asyncio.gather(*stops)
+            application.events.clear()
+
+    asyncio.run(main())
+
+
+def test_asgi_is_stopped_while_it_starts() -> None:
+    async def main() -> None:
+        application = Lifespan()
+        server = asgi.Server(application, OPTIONS)
+        starting = asyncio.create_task(server.start())
+        await asyncio.sleep(0)
+        await server.stop()
+        assert starting.done()
+        assert server.ports == []
+        assert application.events == ["lifespan.startup", "lifespan.shutdown"]
+
+    asyncio.run(main())
+
+
+def test_wsgi_starts_and_stops_at_the_same_time() -> None:
+    server = wsgi.Server(wsgi_application, OPTIONS)
+    barrier = threading.Barrier(8)
+
+    def together(function: Callable[[], None]) -> BaseException | None:
+        barrier.wait()
+        try:
+            function()
+        except BaseException as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            errors = [*pool.map(together, [server.start] * 8)]
+            assert errors.count(None) == 1
+            assert sum(isinstance(error, WrongStateError) for error in errors) == 7
+            assert get(server.ports[0]) == (200, "here")
+            assert [*pool.map(together, [server.stop] * 8)] == [None] * 8
+            assert server.ports == []
 
 
 def test_an_asgi_server_that_fails_to_start_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -567,7 +567,7 @@ def test_many_connections() -> None:
             assert http.join_group(connection, "all") == 0
         for number, event in enumerate(events):
             assert event.next() == (TEXT, str(number).encode())
-        assert threading.active_count() < threads + 20
+        assert threading.active_count() < threads + 100  # not one for each
         assert http.write_to_others_in_group(connections[0], "all", TEXT, "to others") == 499
         for event in events[1:]:
             assert event.next() == (TEXT, b"to others")

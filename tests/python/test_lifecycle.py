@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,13 +13,14 @@ import threading
 import time
 import weakref
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 import alusus_http
 from alusus_http import http
-from alusus_http.errors import InvalidArgumentError
+from alusus_http.errors import InvalidArgumentError, InvalidHandleError
 from tests.python.serving import TEXT, respond, serving, start, until
 from tests.support import REPLY, free_port, heed_interrupts
 
@@ -105,6 +107,40 @@ def test_clients_are_closed_when_their_server_stops() -> None:
             with pytest.raises(ConnectionClosed):
                 client.recv(REPLY)
     assert len(closed) == 2
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_server_that_stops_listening_goes_on_with_its_clients(unix: bool, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    port = free_port()
+    where: str | tuple[str, int] = str(path) if unix else ("127.0.0.1", port)
+
+    def connect() -> socket.socket:
+        client = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+        client.settimeout(REPLY)
+        client.connect(where)
+        return client
+
+    def ask(client: socket.socket) -> bytes:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return client.recv(4096)
+
+    options = {"listening_ports": f"x{path}" if unix else str(port), "enable_keep_alive": "yes"}
+    callbacks = http.Callbacks(begin_request=lambda c: http.respond(c, 200, "text/plain", "ok"))
+    context = http.start_server(callbacks, None, options)
+    with connect() as client:
+        assert b"keep-alive" in ask(client)
+        http.stop_listening(context)
+        http.stop_listening(context)
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError):
+                connect()
+        assert b"Connection: close" in ask(client)
+        assert client.recv(1) == b""
+    http.stop_server(context)
+    assert not path.exists()
+    with pytest.raises(InvalidHandleError):
+        http.stop_listening(context)
 
 
 def test_waiting_ends_when_another_thread_stops_the_server() -> None:

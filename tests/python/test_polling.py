@@ -232,7 +232,7 @@ def in_loop(test: Callable[[int, http.Context], Awaitable[None]], **callbacks: o
         try:
             await test(port, context)
         finally:
-            await _driver.stop_in_loop(context)
+            await asyncio.to_thread(http.stop_server, context)
 
     asyncio.run(run())
 

@@ -44,6 +44,7 @@ from alusus_http.errors import (
     WrongThreadError,
 )
 from alusus_http.testing import Serve
+from tests import http_client
 from tests.python.serving import until
 from tests.support import REPLY, STOP, echo_by_tls, free_port, get, heed_interrupts
 
@@ -313,6 +314,14 @@ def test_an_argument_of_another_type_is_named(given: dict[str, Any]) -> None:
         Server(**given)
 
 
+def test_a_name_is_its_address_of_ipv4() -> None:
+    server = Server(0, "localhost")
+    server.route("/")(lambda request: request.peer[0])
+    with server:
+        assert server.url == f"http://localhost:{server.ports[0]}"
+        assert get(server.ports[0]) == (200, "127.0.0.1")
+
+
 def test_what_cannot_be_listened_at_says_what_to_give() -> None:
     for host in ("nowhere.invalid", "192.0.2.1"):
         with pytest.raises(InvalidArgumentError, match="give PORT or ADDRESS:PORT"):
@@ -461,6 +470,45 @@ def test_a_request_is_answered_before_the_stop_is_over(run: Serve) -> None:
     server.stop()
     asking.join()
     assert answers == [(200, "in time")]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_clients_that_are_there_lose_no_request(asynchronous: bool, run: Serve) -> None:
+    """Their next answer is the last one of the connection; nobody new comes."""
+    server = Server(0)
+    begun, let_go = threading.Event(), threading.Event()
+
+    @server.route("/held")
+    def held(request: Request) -> str:
+        begun.set()
+        let_go.wait(REPLY)
+        return "in time"
+
+    def quick(request: Request) -> str:
+        return "quick"
+
+    async def quick_async(request: Request) -> str:
+        return "quick"
+
+    server.route("/")(quick_async if asynchronous else quick)
+    run(server)
+    port = server.ports[0]
+    with http_client.Client(port) as first, http_client.Client(port) as second:
+        assert [client.ask("/").status for client in (first, second)] == [200, 200]
+        first.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert begun.wait(REPLY)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        with pytest.raises(ConnectionError):  # reset, if one was just being let in
+            while True:
+                http_client.Client(port).__exit__()
+                time.sleep(0.01)
+        answer = second.ask("/")
+        assert (answer.status, answer.body) == (200, b"quick")
+        assert answer.header("Connection") == "close"
+        let_go.set()
+        stopping.join()
+        assert first.receive().body == b"in time"
 
 
 def test_tasks_that_do_not_end_are_cancelled_after_the_grace_time(client: Client) -> None:
@@ -902,3 +950,62 @@ def test_metrics_in_prometheus_format(serve: Serve, client: Client) -> None:
     described = [line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")]
     assert {name.partition("{")[0] for name in values} == set(described)
     assert server.stats.messages_sent == 1
+
+
+NO_MORE_FILES = """
+import asyncio
+import os
+import resource
+from contextlib import contextmanager, suppress
+
+from alusus_http import Server, asgi, wsgi
+
+LOCAL = {"listening_ports": "127.0.0.1:0"}
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@contextmanager
+def no_more_files():
+    files = []
+    with suppress(OSError):
+        while True:
+            files.append(os.open("/dev/null", os.O_RDONLY))
+    yield
+    for file in files:
+        os.close(file)
+
+
+async def application(scope, receive, send):
+    while scope["type"] == "lifespan":
+        await send({"type": (await receive())["type"] + ".complete"})
+
+
+async def asynchronous():
+    server = Server(0)
+    await server.__aenter__()
+    with no_more_files():
+        await server.__aexit__(None, None, None)
+    server = asgi.Server(application, LOCAL)
+    await server.start()
+    with no_more_files():
+        await server.stop()
+
+
+for server in Server(0), wsgi.Server(lambda environ, start_response: [], LOCAL):
+    server.start()
+    with no_more_files():
+        server.stop()
+asyncio.run(asynchronous())
+"""
+
+
+def test_a_process_that_can_open_no_more_files_stops() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_MORE_FILES],
+        capture_output=True,
+        text=True,
+        timeout=STOP,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("new clients still come while the server stops") == 4

@@ -6,9 +6,12 @@ import asyncio
 import functools
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Queue
 from typing import Any
 
@@ -39,7 +42,7 @@ from alusus_http.errors import (
 from alusus_http.testing import Serve
 from tests.conformance.peer import BINARY, TEXT, Peer, close_frame, frame
 from tests.python.serving import until
-from tests.support import REPLY
+from tests.support import REPLY, STOP
 
 Client = Callable[..., ClientConnection]
 KINDS = ["function", "async function", "object", "async object"]
@@ -598,7 +601,8 @@ def test_a_function_may_stop_its_server_by_the_library(receives: bool, client: C
     assert told.get(timeout=REPLY) == (1001, "the server stops")
     with pytest.raises(ConnectionRefusedError):
         while True:
-            socket.create_connection(("127.0.0.1", server.ports[0])).close()
+            with suppress(ConnectionResetError):  # it was waiting when the socket was closed
+                socket.create_connection(("127.0.0.1", server.ports[0])).close()
     with pytest.raises(InvalidHandleError):
         server.stop()  # it is stopped already
 
@@ -1278,3 +1282,35 @@ def test_a_broadcast_from_a_close_handler_while_the_server_stops() -> None:
         assert client.recv() == "joined"
         server.stop()
     assert said == [0]
+
+
+SMALL_STACKS = f"""
+import threading
+threading.stack_size(128 << 10)
+from websockets.sync.client import connect
+from alusus_http import Server
+
+server = Server(0)
+
+@server.websocket("/function")
+def echo(ws):
+    for message in ws:
+        ws.send(message)
+
+@server.websocket("/object")
+class Echo:
+    def on_message(self, ws, message):
+        ws.send(message)
+
+with server:
+    for path in ("/function", "/object"):
+        with connect(server.ws_url + path, open_timeout={REPLY}) as client:
+            for _ in range(20):
+                client.send(bytes(100_000))
+                assert client.recv({REPLY}) == bytes(100_000)
+"""
+
+
+def test_programs_may_have_many_threads_of_little_memory() -> None:
+    command = [sys.executable, "-c", SMALL_STACKS]
+    assert subprocess.run(command, timeout=STOP, check=False).returncode == 0

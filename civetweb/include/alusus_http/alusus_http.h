@@ -60,8 +60,8 @@ typedef enum ah_error_code {
  *
  * `ah_start_server` returns it and `ah_stop_server` ends it. Inside callbacks that receive one it
  * is the same handle. After `ah_stop_server` has returned, every call with the handle fails with
- * `AH_ERROR_INVALID_HANDLE`. (C: `ah_context *`; it stands for CivetWeb's `mg_context` without
- * being its address.)
+ * `AH_ERROR_INVALID_HANDLE`. The handle stands for CivetWeb's `mg_context` without being its
+ * address.
  */
 typedef struct ah_context ah_context;
 
@@ -72,7 +72,7 @@ typedef struct ah_context ah_context;
  * WebSocket has opened on it, it sends messages. It may be kept and used from another thread: after
  * the connection has ended each call with it fails with `AH_ERROR_INVALID_HANDLE` instead of
  * reaching whoever connected next. With keep-alive, several requests follow each other on one
- * connection. (C: `ah_connection *`; it stands for CivetWeb's `mg_connection`.)
+ * connection. It stands for CivetWeb's `mg_connection`.
  */
 typedef struct ah_connection ah_connection;
 
@@ -80,7 +80,7 @@ typedef struct ah_connection ah_connection;
  * What a program opens at other servers: connections that share options and threads.
  *
  * `ah_start_client` returns it and `ah_stop_client` ends it. It is a handle as `ah_context` is, and
- * never an address. (C: `ah_client *`.)
+ * never an address.
  */
 typedef struct ah_client ah_client;
 
@@ -112,7 +112,7 @@ typedef int32_t (*ah_request_callback)(ah_connection *connection);
 /*
  * Answers one HTTP request for a URI.
  *
- * It does what a `ah_request_callback` does, with user data of its own. Source: CivetWeb's
+ * It does the same as `ah_request_callback`, with user data of its own. Source: CivetWeb's
  * `mg_request_handler`.
  *
  * - connection: the connection with the request; valid until the callback returns, unless the
@@ -169,12 +169,12 @@ typedef int32_t (*ah_web_socket_connect_callback)(ah_connection *connection, voi
 typedef void (*ah_web_socket_ready_callback)(ah_connection *connection, void *user_data);
 
 /*
- * Receives one message whose length is counted as `Int`.
+ * Receives one message whose length is counted as `int32_t`.
  *
  * Messages are whole: fragments have been joined and the mask taken off (RFC 6455 sections 5.3 and
  * 5.4). Control frames are reported as well, after the library has done what the protocol asks: a
  * ping has been answered with a pong, a close with a close. `ah_web_socket_message_callback` is the
- * same with the length as `ArchWord`.
+ * same with the length counted as `size_t`.
  *
  * - connection: the WebSocket on which the message arrived.
  * - bits: what it is, the opcode of RFC 6455 section 5.2: 1 text, 2 binary, 8 close, 9 ping, 10
@@ -192,12 +192,12 @@ typedef int32_t (*ah_web_socket_data_callback)(ah_connection *connection, int32_
                                                int32_t data_len, void *user_data);
 
 /*
- * Receives one message whose length is counted as `ArchWord`.
+ * Receives one message whose length is counted as `size_t`.
  *
  * Messages are whole: fragments have been joined and the mask taken off (RFC 6455 sections 5.3 and
  * 5.4). Control frames are reported as well, after the library has done what the protocol asks: a
  * ping has been answered with a pong, a close with a close. `ah_web_socket_data_callback` is the
- * same with the length as `Int`.
+ * same with the length counted as `int32_t`.
  *
  * - connection: the WebSocket on which the message arrived.
  * - opcode: what it is, as RFC 6455 section 5.2 numbers it: 1 text, 2 binary, 8 close, 9 ping, 10
@@ -754,13 +754,13 @@ AH_API int32_t ah_write(ah_connection *connection, const char *buffer, int32_t b
  * Sends formatted text as a part of the answer.
  *
  * The format is that of C's `printf`. Never pass a client's data as the format: pass `"%s"` and the
- * data behind it. Alusus hands its values over unpromoted, so give each conversion exactly its
- * type: `%d` an `Int`, `%ld` an `Int[64]`, `%zu` an `ArchWord`, `%f` a `Float[64]`, `%s` a
- * `CharsPtr`. Source: CivetWeb's `mg_printf`.
+ * data behind it. Source: CivetWeb's `mg_printf`.
  *
  * - connection: the connection, as a callback received it.
  * - format: the text with its conversions.
- * - ...: a value for each conversion of `format`, in order.
+ * - ...: a value for each conversion of `format`, in order. Alusus hands its values over
+ *   unpromoted, so give each conversion exactly its type: `%d` for `int32_t`, `%ld` for `int64_t`,
+ *   `%zu` for `size_t`, `%f` for `double`, `%s` for `const char *`.
  * - Returns: the number of bytes sent; -1 when the call failed.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the connection has ended; `AH_ERROR_INVALID_ARGUMENT`
  *   when `format` is null; `AH_ERROR_WRONG_STATE` outside of the callback that answers a request;
@@ -1220,7 +1220,7 @@ AH_API int32_t ah_send_authentication_request(ah_connection *connection, const c
  * Starts a server and returns at once; its threads serve until `ah_stop_server`.
  *
  * The overloads differ in how options are given: a null-terminated list (`options` as a pointer),
- * an array, a counted list of arguments, or only the port. All copy what they are given. A server
+ * an array, a counted list of arguments, or only the port. What is given is copied. A server
  * without any callback serves files from `document_root`. The process ignores SIGPIPE from then on.
  * Source: CivetWeb's `mg_start2`.
  *
@@ -1248,7 +1248,7 @@ AH_API ah_context *ah_start_server(const ah_callbacks *callbacks, void *user_dat
  * Starts a server and returns at once; its threads serve until `ah_stop_server`.
  *
  * The overloads differ in how options are given: a null-terminated list (`options` as a pointer),
- * an array, a counted list of arguments, or only the port. All copy what they are given. A server
+ * an array, a counted list of arguments, or only the port. What is given is copied. A server
  * without any callback serves files from `document_root`. The process ignores SIGPIPE from then on.
  * Source: CivetWeb's `mg_start2`.
  *
@@ -1276,7 +1276,7 @@ AH_API ah_context *ah_start_server_with_arguments(ah_request_callback callback, 
  * Starts a server and returns at once; its threads serve until `ah_stop_server`.
  *
  * The overloads differ in how options are given: a null-terminated list (`options` as a pointer),
- * an array, a counted list of arguments, or only the port. All copy what they are given. A server
+ * an array, a counted list of arguments, or only the port. What is given is copied. A server
  * without any callback serves files from `document_root`. The process ignores SIGPIPE from then on.
  * Source: CivetWeb's `mg_start2`.
  *
@@ -1302,7 +1302,7 @@ AH_API ah_context *ah_start_server_with_arguments_no_data(ah_request_callback ca
  * Starts a server and returns at once; its threads serve until `ah_stop_server`.
  *
  * The overloads differ in how options are given: a null-terminated list (`options` as a pointer),
- * an array, a counted list of arguments, or only the port. All copy what they are given. A server
+ * an array, a counted list of arguments, or only the port. What is given is copied. A server
  * without any callback serves files from `document_root`. The process ignores SIGPIPE from then on.
  * Source: CivetWeb's `mg_start2`.
  *
@@ -1348,16 +1348,35 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
                                          intptr_t options_count);
 
 /*
+ * Closes the ports of a server, which goes on with the clients that it has.
+ *
+ * From then on nobody new can connect: the system refuses it at once, so that a proxy tries another
+ * server. Each connection that is kept alive ends with the answer to its next request, which says
+ * so (RFC 9112, section 9.6); WebSockets stay open. A server that ends without losing a request
+ * stops listening, waits until what its program answers is answered, and is stopped then:
+ * `ah_stop_server` by itself cuts off the answers that it finds under way. Called again, it does
+ * nothing. Source: the library itself, as CivetWeb closes its ports in `mg_stop` alone.
+ *
+ * - context: the server.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped, or is being stopped;
+ *   `AH_ERROR_SYSTEM` when the process can open no more files, and then some of the ports still
+ *   listen.
+ *
+ * In Alusus: `func stopListening(context: ptr[Context]): Void`
+ */
+AH_API void ah_stop_listening(ah_context *context);
+
+/*
  * Stops a server and waits until nothing of it runs any more.
  *
  * It answers no new request (one that still comes gets the status 503), closes the open
  * connections, and returns when every callback has returned and every thread of the server has
  * ended, which takes as long as the slowest callback, and up to a few seconds. From then on the
  * server's handles are invalid and no callback runs. `context` is valid until the close callbacks
- * of all WebSockets have returned: these may still write to groups, of which nobody gets anything
- * who has been said goodbye to. A callback, which would wait for itself, may call this, too: then
- * it returns at once, the server stops in the same way once the callback has returned, and the last
- * that is heard of it is `exit_context`. Source: CivetWeb's `mg_stop`.
+ * of all WebSockets have returned: these may still write to groups, whose members get nothing more
+ * once they have been sent a close frame. A callback may call this, too. As it would wait for
+ * itself, the call then returns at once; the server stops in the same way once the callback has
+ * returned, and the last that is heard of it is `exit_context`. Source: CivetWeb's `mg_stop`.
  *
  * - context: the server to stop.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped before, or is being stopped;
@@ -1594,8 +1613,8 @@ AH_API void ah_set_auth_handler(ah_context *context, const char *uri, ah_authori
  * It may be called at any time while the server runs, and holds for clients that connect
  * afterwards. A second registration of a path takes the place of the first; four null callbacks
  * remove it; WebSockets that are already open keep the callbacks they opened with. The overloads
- * differ in the data callback, whose length is an `Int` or an `ArchWord`, and in leaving out the
- * user data, which is then null. Source: CivetWeb's `mg_set_websocket_handler`.
+ * differ in the data callback, whose length is counted as `int32_t` or as `size_t`, and in leaving
+ * out the user data, which is then null. Source: CivetWeb's `mg_set_websocket_handler`.
  *
  * - context: the server.
  * - uri: the path, starting with `/`, without a query; copied.
@@ -1623,8 +1642,8 @@ AH_API void ah_set_web_socket_handler(ah_context *context, const char *uri, ah_w
  * It may be called at any time while the server runs, and holds for clients that connect
  * afterwards. A second registration of a path takes the place of the first; four null callbacks
  * remove it; WebSockets that are already open keep the callbacks they opened with. The overloads
- * differ in the data callback, whose length is an `Int` or an `ArchWord`, and in leaving out the
- * user data, which is then null. Source: CivetWeb's `mg_set_websocket_handler`.
+ * differ in the data callback, whose length is counted as `int32_t` or as `size_t`, and in leaving
+ * out the user data, which is then null. Source: CivetWeb's `mg_set_websocket_handler`.
  *
  * - context: the server.
  * - uri: the path, starting with `/`, without a query; copied.
@@ -1651,11 +1670,10 @@ AH_API void ah_set_web_socket_message_handler(ah_context *context, const char *u
 /*
  * Registers the callbacks that serve WebSockets at a path, and the subprotocols they speak.
  *
- * The first protocol in the client's list that is in this one too is chosen and sent back (RFC 6455
- * sections 1.9 and 4.2.2); names are compared exactly. A client that offers none of them is
- * accepted without a subprotocol: refuse it in `connect_handler` if the protocol is a must. In all
- * else this is `ah_set_web_socket_handler`. Source: CivetWeb's
- * `mg_set_websocket_handler_with_subprotocols`.
+ * The first protocol of this list that the client offers is chosen and sent back (RFC 6455 sections
+ * 1.9 and 4.2.2); names are compared exactly. A client that offers none of them is accepted without
+ * a subprotocol: refuse it in `connect_handler` if the protocol is a must. In all else this is
+ * `ah_set_web_socket_handler`. Source: CivetWeb's `mg_set_websocket_handler_with_subprotocols`.
  *
  * - context: the server.
  * - uri: the path, starting with `/`, without a query; copied.
@@ -1684,11 +1702,10 @@ AH_API void ah_set_web_socket_handler_with_subprotocols(ah_context *context, con
 /*
  * Registers the callbacks that serve WebSockets at a path, and the subprotocols they speak.
  *
- * The first protocol in the client's list that is in this one too is chosen and sent back (RFC 6455
- * sections 1.9 and 4.2.2); names are compared exactly. A client that offers none of them is
- * accepted without a subprotocol: refuse it in `connect_handler` if the protocol is a must. In all
- * else this is `ah_set_web_socket_handler`. Source: CivetWeb's
- * `mg_set_websocket_handler_with_subprotocols`.
+ * The first protocol of this list that the client offers is chosen and sent back (RFC 6455 sections
+ * 1.9 and 4.2.2); names are compared exactly. A client that offers none of them is accepted without
+ * a subprotocol: refuse it in `connect_handler` if the protocol is a must. In all else this is
+ * `ah_set_web_socket_handler`. Source: CivetWeb's `mg_set_websocket_handler_with_subprotocols`.
  *
  * - context: the server.
  * - uri: the path, starting with `/`, without a query; copied.
@@ -1738,12 +1755,12 @@ AH_API void ah_set_web_socket_message_handler_with_subprotocols(ah_context *cont
 AH_API int32_t ah_set_web_socket_answer(ah_connection *connection, const char *subprotocol, const char *headers);
 
 /*
- * Sends one message or control frame of any kind; the length is an `Int`.
+ * Sends one message or control frame of any kind; the length is counted as `int32_t`.
  *
  * Control frames (8, 9, 10) carry at most 125 bytes (RFC 6455 section 5.5). The payload of a close
  * is empty, or two bytes of code in network order and up to 123 bytes of reason in UTF-8;
  * `ah_close_web_socket` makes a plain one. Source: CivetWeb's `mg_websocket_write`.
- * `ah_write_to_web_socket` is the same with an `ArchWord`.
+ * `ah_write_to_web_socket` is the same with the length counted as `size_t`.
  *
  * - connection: the WebSocket.
  * - opcode: 1 text, 2 binary, 8 close, 9 ping, 10 pong (RFC 6455 section 5.2).
@@ -1763,10 +1780,10 @@ AH_API int32_t ah_set_web_socket_answer(ah_connection *connection, const char *s
 AH_API int32_t ah_write_web_socket(ah_connection *connection, int32_t opcode, const char *data, int32_t data_len);
 
 /*
- * Sends one text message; the length is an `Int`.
+ * Sends one text message; the length is counted as `int32_t`.
  *
  * Text is UTF-8 (RFC 6455 section 5.6): a client closes the connection over anything else.
- * `ah_write_text_to_web_socket` is the same with an `ArchWord`.
+ * `ah_write_text_to_web_socket` is the same with the length counted as `size_t`.
  *
  * - connection: the WebSocket.
  * - data: the text in UTF-8. May be null when `data_len` is 0.
@@ -1784,10 +1801,10 @@ AH_API int32_t ah_write_web_socket(ah_connection *connection, int32_t opcode, co
 AH_API int32_t ah_write_web_socket_text(ah_connection *connection, const char *data, int32_t data_len);
 
 /*
- * Sends one binary message; the length is an `Int`.
+ * Sends one binary message; the length is counted as `int32_t`.
  *
  * The bytes arrive as they are (RFC 6455 section 5.6). `ah_write_binary_to_web_socket` is the same
- * with an `ArchWord`.
+ * with the length counted as `size_t`.
  *
  * - connection: the WebSocket.
  * - data: the bytes. May be null when `data_len` is 0.
@@ -1805,12 +1822,12 @@ AH_API int32_t ah_write_web_socket_text(ah_connection *connection, const char *d
 AH_API int32_t ah_write_web_socket_binary(ah_connection *connection, const char *data, int32_t data_len);
 
 /*
- * Sends one message or control frame of any kind; the length is an `ArchWord`.
+ * Sends one message or control frame of any kind; the length is counted as `size_t`.
  *
  * Control frames (8, 9, 10) carry at most 125 bytes (RFC 6455 section 5.5). The payload of a close
  * is empty, or two bytes of code in network order and up to 123 bytes of reason in UTF-8;
  * `ah_close_web_socket` makes a plain one. Source: CivetWeb's `mg_websocket_write`.
- * `ah_write_web_socket` is the same with an `Int`.
+ * `ah_write_web_socket` is the same with the length counted as `int32_t`.
  *
  * - connection: the WebSocket.
  * - opcode: 1 text, 2 binary, 8 close, 9 ping, 10 pong (RFC 6455 section 5.2).
@@ -1855,10 +1872,10 @@ AH_API int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t 
                                       int32_t timeout_ms);
 
 /*
- * Sends one text message; the length is an `ArchWord`, or the text ends with NUL.
+ * Sends one text message; the length is counted as `size_t`, or the text ends with NUL.
  *
  * Text is UTF-8 (RFC 6455 section 5.6): a client closes the connection over anything else.
- * `ah_write_web_socket_text` is the same with an `Int`.
+ * `ah_write_web_socket_text` is the same with the length counted as `int32_t`.
  *
  * - connection: the WebSocket.
  * - data: the text in UTF-8. With a length it may be null when that is 0; without one it ends with
@@ -1877,10 +1894,10 @@ AH_API int32_t ah_write_to_web_socket_within(ah_connection *connection, int32_t 
 AH_API int32_t ah_write_text_to_web_socket(ah_connection *connection, const char *data, size_t data_len);
 
 /*
- * Sends one text message; the length is an `ArchWord`, or the text ends with NUL.
+ * Sends one text message; the length is counted as `size_t`, or the text ends with NUL.
  *
  * Text is UTF-8 (RFC 6455 section 5.6): a client closes the connection over anything else.
- * `ah_write_web_socket_text` is the same with an `Int`.
+ * `ah_write_web_socket_text` is the same with the length counted as `int32_t`.
  *
  * - connection: the WebSocket.
  * - data: the text in UTF-8. With a length it may be null when that is 0; without one it ends with
@@ -1897,10 +1914,10 @@ AH_API int32_t ah_write_text_to_web_socket(ah_connection *connection, const char
 AH_API int32_t ah_write_string_to_web_socket(ah_connection *connection, const char *data);
 
 /*
- * Sends one binary message; the length is an `ArchWord`.
+ * Sends one binary message; the length is counted as `size_t`.
  *
  * The bytes arrive as they are (RFC 6455 section 5.6). `ah_write_web_socket_binary` is the same
- * with an `Int`.
+ * with the length counted as `int32_t`.
  *
  * - connection: the WebSocket.
  * - data: the bytes. May be null when `data_len` is 0.
@@ -1921,9 +1938,8 @@ AH_API int32_t ah_write_binary_to_web_socket(ah_connection *connection, const ch
  * Begins the end of a WebSocket with a close frame of code 1000.
  *
  * It returns without waiting. The close callback follows when the client has answered, or has gone
- * (RFC 6455 section 7.1.2). To give another code or a reason, send the close frame with
- * `ah_write_to_web_socket` and opcode 8. It may be called from any thread and from the WebSocket's
- * own callbacks.
+ * (RFC 6455 section 7.1.2). `ah_close_web_socket_with_reason` gives another code, or a reason. It
+ * may be called from any thread and from the WebSocket's own callbacks.
  *
  * - connection: the WebSocket.
  * - Returns: 0 when the close frame was handed to the system; -1 when the call failed.
@@ -2069,7 +2085,7 @@ AH_API int32_t ah_leave_group(ah_connection *connection, const char *name);
  * Sends one message or control frame to every member of a group.
  *
  * It is encoded once, and no member is waited for: where a queue is full, `websocket_queue_policy`
- * decides, and "block" is taken for "drop". What a callback writes leaves when the callbacks that
+ * decides, and `block` is taken for `drop`. What a callback writes leaves when the callbacks that
  * are at hand have returned, together with what others of them write to the group, and in the order
  * in which it was written.
  *
@@ -2206,8 +2222,8 @@ AH_API void ah_stop_client(ah_client *client);
  * that was not offered, gets no connection. permessage-deflate (RFC 7692) is offered unless
  * `websocket_compression` is `no`. The callbacks run on the client's threads, one at a time for one
  * connection; the ready callback may run before this call has returned. Frames are masked with
- * random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length is an
- * `ArchWord` or an `Int`, and in what they leave out. Source: in place of CivetWeb's
+ * random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length is
+ * counted as `size_t` or as `int32_t`, and in what they leave out. Source: in place of CivetWeb's
  * `mg_connect_websocket_client`.
  *
  * - client: the client.
@@ -2250,8 +2266,8 @@ AH_API ah_connection *ah_connect_web_socket(ah_client *client, const char *url, 
  * that was not offered, gets no connection. permessage-deflate (RFC 7692) is offered unless
  * `websocket_compression` is `no`. The callbacks run on the client's threads, one at a time for one
  * connection; the ready callback may run before this call has returned. Frames are masked with
- * random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length is an
- * `ArchWord` or an `Int`, and in what they leave out. Source: in place of CivetWeb's
+ * random keys (RFC 6455 section 5.3). The overloads differ in the data callback, whose length is
+ * counted as `size_t` or as `int32_t`, and in what they leave out. Source: in place of CivetWeb's
  * `mg_connect_websocket_client`.
  *
  * - client: the client.

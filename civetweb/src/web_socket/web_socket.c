@@ -10,10 +10,10 @@
 #include "../server.h"
 #include "frame.h"
 #include "loop.h"
+#include "read_buffer.h"
 #include "web_sockets.h"
 
-/* What one read takes, and how many reads a connection has before it is another one's turn. */
-#define READ_SIZE 131072
+/* How many reads a connection has before it is another one's turn. */
 #define READS_IN_A_ROW 16
 
 /* Sending */
@@ -318,10 +318,9 @@ static void consume(struct connection *connection, struct bytes bytes)
 }
 
 /* Read until nothing is left, for a while; true when there may be more. */
-static bool read_input(struct connection *connection, bool to_end)
+static bool read_by(uint8_t *buffer, struct connection *connection, bool to_end)
 {
     struct web_socket *socket = &connection->web_socket;
-    uint8_t buffer[READ_SIZE];
     ssize_t count;
     int i;
 
@@ -332,10 +331,10 @@ static bool read_input(struct connection *connection, bool to_end)
         }
         if (socket->sender.transport.tls != NULL) {
             pthread_mutex_lock(&socket->sender.mutex); /* a TLS object serves one thread at a time */
-            count = transport_read(&socket->sender.transport, buffer, sizeof buffer);
+            count = transport_read(&socket->sender.transport, buffer, READ_BUFFER_SIZE);
             pthread_mutex_unlock(&socket->sender.mutex);
         } else {
-            count = transport_read(&socket->sender.transport, buffer, sizeof buffer);
+            count = transport_read(&socket->sender.transport, buffer, READ_BUFFER_SIZE);
         }
         if (count == TRANSPORT_LATER)
             return false;
@@ -347,10 +346,24 @@ static bool read_input(struct connection *connection, bool to_end)
         consume(connection, (struct bytes){buffer, (size_t)count});
         /* A socket that gave less than was asked for is empty; the edge tells when it is not. But the end
          * of the stream behind these bytes has no other edge than theirs. */
-        if (!to_end && socket->sender.transport.tls == NULL && (size_t)count < sizeof buffer)
+        if (!to_end && socket->sender.transport.tls == NULL && (size_t)count < READ_BUFFER_SIZE)
             return false;
     }
     return !socket->peer_ended;
+}
+
+static bool read_input(struct connection *connection, bool to_end)
+{
+    uint8_t *buffer = read_buffer_take();
+    bool more;
+
+    if (buffer == NULL) {
+        connection->web_socket.peer_ended = true; /* it is lost */
+        return false;
+    }
+    more = read_by(buffer, connection, to_end);
+    read_buffer_give(buffer);
+    return more;
 }
 
 /* Do the work; true when the connection is at its end and to be freed. */

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+from ..alusus_text import LINE_LENGTH, Notation
 from ..model import Api, Declaration, Function, Section, Structure
 from .templates import environment
 
 PACKAGE = "alusus_stubs"
-_LINE_LENGTH = 100
 
 
 def emit(api: Api) -> dict[str, str]:
@@ -20,7 +21,7 @@ def emit(api: Api) -> dict[str, str]:
         "api": api,
         "distinct": _distinct,
         "has_fields": _has_fields,
-        "source": _source,
+        "source": partial(_source, Notation(api, "en")),
         "summary": _summary,
     }
     templates = environment("alusus")
@@ -44,26 +45,21 @@ def _check_complete(api: Api, english: str, arabic: str) -> None:
 
 def _summary(section: Section) -> str:
     text = " ".join(section.documentation["en"].summary.split())
-    return "\n".join(f"// {line}" for line in textwrap.wrap(text, _LINE_LENGTH))
+    return "\n".join(f"// {line}" for line in textwrap.wrap(text, LINE_LENGTH))
 
 
-def _source(declaration: Declaration) -> str:
+def _source(notation: Notation, declaration: Declaration) -> str:
     """A declaration as a program writes it, with the only modifier that the compiler knows."""
-    if not isinstance(declaration, Function):
-        return f"{declaration.notation};"
-    signature = _wrapped(declaration.notation)
-    if declaration.symbol:
-        return f"@expname[{declaration.symbol}]\n{signature};"
-    return f"{signature} {declaration.body};"
-
-
-def _wrapped(signature: str) -> str:
-    """A function's declaration, with each parameter on a line of its own when it is long."""
-    if len(signature) <= _LINE_LENGTH:
-        return signature
-    start, end = signature.index("(") + 1, signature.rindex(")")
-    parameters = signature[start:end].replace(", ", ",\n    ")
-    return f"{signature[:start]}\n    {parameters}\n{signature[end:]}"
+    text = notation.declaration(declaration)
+    match declaration:
+        case Function(symbol=""):
+            return f"{text.removesuffix(';')} {declaration.body};"
+        case Function():
+            return f"@expname[{declaration.symbol}]\n{text}"
+        case Structure():
+            return f"{text};"
+        case _:
+            return text
 
 
 def _distinct(declarations: Iterable[Declaration]) -> list[Declaration]:

@@ -18,6 +18,7 @@ from ..model import (
     Role,
     Structure,
 )
+from ..typemap import C_SPELLINGS
 from .templates import environment
 
 INCLUDE = "civetweb/include/alusus_http"
@@ -38,7 +39,7 @@ _SIZES = {Role.LENGTH, Role.OUTPUT_SIZE, Role.TEXT_SIZE}
 
 _THREADS = {
     "worker": "one of the server's threads; calls for one connection never overlap",
-    "starter": "the thread that is in startServer or stopServer",
+    "starter": "the thread that is in `ah_start_server` or `ah_stop_server`",
     "any": "any of the server's threads",
 }
 
@@ -47,11 +48,9 @@ def emit(api: Api) -> dict[str, str]:
     """The files by their path in the project."""
     context: dict[str, Any] = {
         "api": api,
-        "arguments": event_arguments,
         "attributes": attributes,
         "checks": checks,
         "comment_for": Comments(api).comment_for,
-        "event_callbacks": event_callbacks(api),
         "forwarded": forwarded,
         "handle": handle,
         "objects": _HANDLES,
@@ -160,15 +159,9 @@ def checks(function: Function) -> list[str]:
 
 
 def _must_be_given(parameter: Parameter) -> bool:
-    pointers = {
-        Kind.STRING,
-        Kind.STRINGS,
-        Kind.POINTER,
-        Kind.OUT_POINTER,
-        Kind.STRUCTURE,
-        Kind.CALLBACK,
-    }
-    return parameter.type.kind in pointers and not parameter.nullable
+    # Whether a handle is one is found out when it is looked up.
+    is_handle = parameter.type.kind is Kind.HANDLE
+    return parameter.type.may_be_null and not is_handle and not parameter.nullable
 
 
 def forwarded(function: Function) -> str:
@@ -212,17 +205,6 @@ def _runtime_prototype(function: Function) -> str:
 # Events
 
 
-def event_callbacks(api: Api) -> tuple[Callback, ...]:
-    """The callbacks that can be answered as events: those that no wider one supersedes."""
-    superseded = {c.supersedes for c in api.callbacks}
-    return tuple(c for c in api.callbacks if c.name.alusus not in superseded)
-
-
-def event_arguments(callback: Callback) -> tuple[Parameter, ...]:
-    """What an event carries; its receiver stands for the user data."""
-    return tuple(p for p in callback.parameters if p.role is not Role.USER_DATA)
-
-
 def posted(callback: Callback) -> str:
     """The declaration of the function that posts a callback's calls as events."""
     declarations = _parameter_list(p.type.declare(p.name.c) for p in callback.parameters)
@@ -238,8 +220,8 @@ def user_data(callback: Callback) -> str:
 # Comments
 
 
-# A code span that names something: a declaration, a parameter, a member of a class.
-_NAMING_SPAN = re.compile(r"`(\w+(?:\.\w+)*)`")
+# A code span that names something: a declaration, a parameter, a member of a class, a type.
+_NAMING_SPAN = re.compile(r"`(\w+(?:\.\w+|\[\d+\])*)`")
 
 
 class Comments:
@@ -273,7 +255,7 @@ class Comments:
 
 def _c_names(api: Api) -> dict[str, str]:
     """What C calls things, by their Alusus names; of overloads, the one that has the name alone."""
-    found: dict[str, str] = {}
+    found = dict(C_SPELLINGS)
     for declaration in (*api.declarations, *api.callbacks):
         match declaration:
             case Function() | Callback():

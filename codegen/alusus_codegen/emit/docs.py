@@ -33,16 +33,6 @@ PAGES = {"en": "docs/reference/http.md", "ar": "docs/reference/http.ar.md"}
 TYPES_ANCHOR = "types"
 INDEX_ANCHOR = "index"
 
-# Kinds whose values may be null.
-_POINTERS = {
-    Kind.STRING,
-    Kind.STRINGS,
-    Kind.POINTER,
-    Kind.OUT_POINTER,
-    Kind.HANDLE,
-    Kind.STRUCTURE,
-    Kind.CALLBACK,
-}
 # Kinds of arguments that the library copies.
 _COPIED = {Kind.STRING, Kind.STRINGS, Kind.STRUCTURE, Kind.ALUSUS}
 
@@ -292,7 +282,7 @@ class _Page:
         return self._type(field.type)
 
     def _field_nullability(self, field: Field) -> str:
-        if field.type.kind not in _POINTERS:
+        if not field.type.may_be_null:
             return self._words.none
         # Every member of a table of callbacks may be left out.
         nullable = field.nullable or field.type.kind is Kind.CALLBACK
@@ -386,7 +376,8 @@ class _Page:
         words = self._words
         formatted = any(p.role is Role.FORMAT for p in function.parameters)
         name = Name(pack, "...", "", (function.pack_arabic,) if function.pack_arabic else ())
-        python = f"{words.comma}`*{pack}` ({words.python})" if formatted else ""
+        arguments = self._prose.code(f"*{pack}")
+        python = f"{words.comma}{arguments} ({words.python})" if formatted else ""
         assert function.variadic is not None
         copied = function.variadic.kind in _COPIED and not formatted
         return (
@@ -403,7 +394,7 @@ class _Page:
     def _nullability(self, uses: list[_Use]) -> str:
         # A body passes on what it was given: the exported overload decides.
         deciding = [use for use in uses if use.exported] or uses
-        parameters = [u.parameter for u in deciding if u.parameter.type.kind in _POINTERS]
+        parameters = [u.parameter for u in deciding if u.parameter.type.may_be_null]
         if not parameters:
             return self._words.none
         if any(p.nullable or p.role is Role.USER_DATA for p in parameters):
@@ -422,7 +413,7 @@ class _Page:
         if parameter.role in {Role.OUTPUT, Role.TEXT}:
             return words.lifetimes["call"]
         if isinstance(use.owner, Callback):
-            passing = parameter.type.kind in _POINTERS - {Kind.HANDLE}
+            passing = parameter.type.may_be_null and parameter.type.kind is not Kind.HANDLE
             return words.lifetimes["call"] if passing else words.none
         return words.copied if parameter.type.kind in _COPIED else words.none
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import pythonic
@@ -23,6 +23,7 @@ from ..model import (
     Type,
 )
 from ..pythonic import INDENT, LINE_LENGTH, Argument, Group, Signature, definition, layout
+from .c import posted, prototype, typedef
 from .templates import environment
 
 PACKAGE = "bridge/alusus_http"
@@ -84,9 +85,7 @@ def emit(api: Api) -> dict[str, str]:
         f"{PACKAGE}/http.py": render("http.py", **view.module()),
         f"{PACKAGE}/_cdef.h": render(
             "_cdef.h",
-            carried=carried,
             error_codes=tuple(ERRORS),
-            events=view.events,
             posted=posted,
             prototype=prototype,
             typedef=typedef,
@@ -111,50 +110,15 @@ def _check_complete(api: Api, view: _View, files: Mapping[str, str]) -> None:
     assert len(longest) <= LINE_LENGTH, f"this line of http.py is too long: {longest}"
 
 
-# Declarations of C
-
-
-def _parameters(declarations: Sequence[str]) -> str:
-    return ", ".join(declarations) or "void"
-
-
-def prototype(function: Function) -> str:
-    """The declaration of an exported function."""
-    declarations = [p.type.declare(p.name.c) for p in function.parameters]
-    if function.variadic:
-        declarations.append("...")
-    return function.returns.declare(f"{function.symbol}({_parameters(declarations)})")
-
-
-def typedef(callback: Callback) -> str:
-    """The definition of a callback's type."""
-    declarations = [p.type.declare(p.name.c) for p in callback.parameters]
-    declared = callback.returns.declare(f"(*{callback.name.c})({_parameters(declarations)})")
-    return f"typedef {declared};"
-
-
-def posted(callback: Callback) -> str:
-    """The declaration of the function that posts the calls of a callback as events."""
-    declarations = [p.type.declare(p.name.c) for p in callback.parameters]
-    return callback.returns.declare(f"ah_post_{callback.event}({_parameters(declarations)})")
-
-
-def carried(callback: Callback) -> tuple[Parameter, ...]:
-    """What an event carries; its receiver stands for the user data."""
-    return tuple(p for p in callback.parameters if p.role is not Role.USER_DATA)
-
-
 class _View:
     """The module `http`, declaration by declaration, ready to be printed."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self.groups = pythonic.groups(api)
-        superseded = {c.supersedes for c in api.callbacks}
-        self.events = tuple(c for c in api.callbacks if c.name.alusus not in superseded)
         # The event behind each type of callback; a superseded type has that of its successor.
         self._events = {c.name.python: c.event for c in api.callbacks}
-        for callback in self.events:
+        for callback in api.events:
             if callback.supersedes:
                 self._events[callback.supersedes] = callback.event
         self._structures = {s.name.alusus: s for s in api.structures}
@@ -199,7 +163,7 @@ class _View:
             "records": [self._class(s) for s in records],
             "tables": [self._class(s) for s in tables],
             "callbacks": callbacks,
-            "events": [self._event(c) for c in self.events],
+            "events": [self._event(c) for c in self._api.events],
             "functions": ["\n".join(lines) for g in functions for lines in self._function(g)],
         }
 
@@ -240,7 +204,7 @@ class _View:
         name = callback.name.python
         if callback.alias:
             text = self._texts[name]
-            body = text.body
+            body = _body_text(text)
         else:
             structure, field = self._members[name]
             text = self._texts[structure.name.python]
@@ -282,7 +246,7 @@ class _View:
         return {
             "name": callback.event,
             "decorator": "\n".join(layout("@_registration.event(", parameters, ")")),
-            "carries": bool(carried(callback)),
+            "carries": bool(callback.carried),
             "returned": "\n".join(returned),
         }
 
@@ -351,14 +315,14 @@ class _View:
             for argument in signature.arguments:
                 arguments[argument.name] = _argument_text(argument, text)
             if signature.values:
-                pack = signature.serves.pack
-                arguments["*args"] = f"{text.members.get(pack, '')} {_FORMAT}".strip()
+                values = text.members[signature.serves.pack]
+                arguments["*args"] = f"{_first_sentence(values)} {_FORMAT}"
         result = _result_text(group.signatures[0], text)
         # What is said of the arrays and lengths of C cannot happen here.
         size = pythonic.listed(group.functions[0])
         errors = "; ".join(c for c in text.errors.split("; ") if not size or size.partner not in c)
         return self._docstrings.write(
-            text.body,
+            _body_text(text),
             _parts(
                 Args=tuple(arguments.items()),
                 Returns=(("", result),) if result else (),
@@ -375,50 +339,51 @@ class _View:
         if consumed and function.symbol == _STOPS.get(consumed[0].type.target):
             return [f"{INDENT}_driver.stop({_passed(consumed[0])}, lib.{function.symbol})"]
         before = list(_prepared(function))
-        tables = [p for p in function.parameters if p.type.kind is Kind.STRUCTURE]
-        handlers = [p for p in function.parameters if p.type.kind is Kind.CALLBACK]
         # Whoever is given a handle looks up what has been started.
-        starts = function.returns.target in _STOPS and not any(
-            p.type.kind is Kind.HANDLE for p in function.parameters
-        )
-        if not tables and not handlers and not starts:
-            return [*before, *_returned(signature, self._arguments(function, ""))]
+        if function.returns.target in _STOPS and not _given_handle(function):
+            return [*before, *self._starting(function)]
+        if any(p.type.kind in {Kind.STRUCTURE, Kind.CALLBACK} for p in function.parameters):
+            return [*before, *self._registering(signature)]
+        return [*before, *_returned(signature, self._arguments(function, ""))]
 
-        events = [self._events[p.type.python] for p in handlers]
-        assert len(set(events)) == len(events), f"{function.symbol} takes two callbacks of one type"
+    def _starting(self, function: Function) -> list[str]:
+        """The call of a function that starts what the driver answers the events of."""
+        given = [*self._callables(function), f"lib.{_STOPS[function.returns.target]}"]
+        call = f"started = lib.{function.symbol}("
+        return [
+            *layout("with _driver.starting(", given, ") as server:", 1),
+            *layout(call, self._arguments(function, "server.handlers"), ")", 2),
+            f"{INDENT * 2}return {function.returns.python}(server.bind(started))",
+        ]
+
+    def _registering(self, signature: Signature) -> list[str]:
+        """The call of a function that gives callbacks to what has been started."""
+        function = signature.serves
+        owner = _given_handle(function)
+        assert owner is not None, f"{function.symbol} takes callbacks, and nothing that calls them"
+        # Handlers that go with one connection are let go of at its end.
+        manager = "connecting" if function.returns.kind is Kind.HANDLE else "registering"
+        given = [_passed(owner), *self._callables(function)]
+        return [
+            *layout(f"with _driver.{manager}(", given, ") as handlers:", 1),
+            *_returned(signature, self._arguments(function, "handlers"), 2),
+        ]
+
+    def _callables(self, function: Function) -> list[str]:
+        """The callables that a function is given, by their events, and the user data with them."""
         user_data = next(
             (p.name.python for p in function.parameters if p.role is Role.USER_DATA), "None"
         )
+        tables = [p for p in function.parameters if p.type.kind is Kind.STRUCTURE]
         if tables:
-            (table,) = (p.name.python for p in tables)
-            given = [f"_registration.members({table}, _{tables[0].type.target.upper()})", user_data]
-        else:
-            pairs = [
-                f"_on_{event}: {p.name.python}" for event, p in zip(events, handlers, strict=True)
-            ]
-            given = ["\n".join(layout("{", pairs, "}", 2)).strip(), user_data]
-        if starts:
-            given.append(f"lib.{_STOPS[function.returns.target]}")
-            return [
-                *before,
-                *layout("with _driver.starting(", given, ") as server:", 1),
-                *layout(
-                    f"started = lib.{function.symbol}(",
-                    self._arguments(function, "server.handlers"),
-                    ")",
-                    2,
-                ),
-                f"{INDENT * 2}return {function.returns.python}(server.bind(started))",
-            ]
-        context = next(p for p in function.parameters if p.type.kind is Kind.HANDLE)
-        # Handlers that go with one connection are let go of at its end.
-        manager = "connecting" if function.returns.kind is Kind.HANDLE else "registering"
-        head = f"with _driver.{manager}("
-        return [
-            *before,
-            *layout(head, [_passed(context), *given], ") as handlers:", 1),
-            *_returned(signature, self._arguments(function, "handlers"), 2),
-        ]
+            (table,) = tables
+            members = f"_{table.type.target.upper()}"
+            return [f"_registration.members({table.name.python}, {members})", user_data]
+        handlers = [p for p in function.parameters if p.type.kind is Kind.CALLBACK]
+        pairs = [f"_on_{self._events[p.type.python]}: {p.name.python}" for p in handlers]
+        keys = {pair.partition(":")[0] for pair in pairs}
+        assert len(keys) == len(pairs), f"{function.symbol} takes two callbacks of one type"
+        return ["\n".join(layout("{", pairs, "}", 2)).strip(), user_data]
 
     def _arguments(self, function: Function, registration: str) -> list[str]:
         """What the exported function is called with."""
@@ -466,6 +431,11 @@ def _names(api: Api) -> dict[str, str]:
 def _partner(declaration: Function | Callback, parameter: Parameter) -> Parameter:
     """The data of a length, the length of data, the size of a buffer."""
     return next(p for p in declaration.parameters if p.name.alusus == parameter.partner)
+
+
+def _given_handle(function: Function) -> Parameter | None:
+    """The handle that a function is called with."""
+    return next((p for p in function.parameters if p.type.kind is Kind.HANDLE), None)
 
 
 def _is_table(structure: Structure) -> bool:
@@ -656,12 +626,27 @@ def _pattern(argument: Argument) -> str:
 
 # Texts
 
-# What the spec says of C's memory, where Python has objects.
-_OF_MEMORY = re.compile(r",? (not )?NUL-terminated|; valid until the callback\s+returns")
+# What the spec says of C's memory, and of overloads for lengths of two widths, where Python has
+# objects. The spec ends its lines anywhere.
+_OF_MEMORY = re.compile(
+    r",? (not )?NUL-terminated|, ended by null|; valid until the callback returns".replace(
+        " ", r"\s+"
+    )
+)
+_OF_OVERLOADS = re.compile(
+    (
+        r"The overloads differ [^.]*\. "
+        r"|(; the| whose| with the) length( is)? counted as `\w+`(, or the text ends with NUL)?"
+    ).replace(" ", r"\s+")
+)
 
 
 def _member_text(text: Documentation, name: str) -> str:
     return _OF_MEMORY.sub("", text.members.get(name, ""))
+
+
+def _body_text(text: Documentation) -> str:
+    return _OF_OVERLOADS.sub("", text.body)
 
 
 def _argument_text(argument: Argument, text: Documentation) -> str:
@@ -673,9 +658,12 @@ def _argument_text(argument: Argument, text: Documentation) -> str:
             return _PAIRS
         case Parameter(role=Role.DATA):
             # What follows the first sentence is about null and lengths.
-            first, _, _ = spec.partition(". ")
-            return f"{first.rstrip('.')}. {_DATA}" if first else _DATA
+            return f"{_first_sentence(spec)} {_DATA}"
     return spec
+
+
+def _first_sentence(text: str) -> str:
+    return f"{text.partition('. ')[0].rstrip('.')}."
 
 
 def _result_text(signature: Signature, text: Documentation) -> str:

@@ -224,7 +224,7 @@ COVERAGE: Mapping[str, CoverageWording] = {
         title="ما يقوم مقام كل دالة من دوال CivetWeb",
         other_page="[In English](coverage.md)",
         introduction=(
-            "من يعرف CivetWeb يجد هنا أين دوالها: كل دالة عامة في `civetweb.h` والاسم الذي لها في "
+            "من يعرف CivetWeb يجد هنا أين دواله: كل دالة عامة في `civetweb.h` والاسم الذي لها في "
             "الأسس.\nوفي المرجع الأسماء في سي وبايثون."
         ),
         function="CivetWeb",

@@ -250,7 +250,7 @@ def find_name(connection: Connection, names: Sequence[str]) -> str | None:
 
     Args:
         connection: Where.
-        names: What to look for, ended by None.
+        names: What to look for.
 
     Returns:
         The name, or None.
