@@ -227,7 +227,7 @@ def exchange(port: int, request: bytes) -> bytes:
 def get(port: int, path: str = "/", *headers: str) -> tuple[int, str]:
     """Fetch a path over plain HTTP/1.1; return the status and the body."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: close", *headers]
-    answer = exchange(port, ("\r\n".join(lines) + "\r\n\r\n").encode())
+    answer = exchange(port, ("\r\n".join(lines) + "\r\n\r\n").encode(errors="surrogateescape"))
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), body.decode()
 

@@ -67,7 +67,12 @@ def _words(connection: http.Connection | None) -> dict[str, str]:
     except WrongStateError:  # the request could not be read
         return {}
     named = ((_HEADERS.get(header.name.lower()), header.value) for header in headers)
-    return {name: value for name, value in named if name is not None and value}
+    return {name: _utf8(value) for name, value in named if name is not None and value}
+
+
+def _utf8(value: str) -> str:
+    r"""A text whose bytes that are not UTF-8 are told as \xff: many refuse surrogates in JSON."""
+    return value.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 FORMATS: dict[str, http.LogAccessCallback] = {"common": common, "json": as_json}

@@ -165,6 +165,11 @@ class Answer:
         if head.closes:
             self.closes = True
 
+    def be_last(self) -> None:
+        """Have the connection end with it, if the client can still be told."""
+        if not self.sent:
+            self.closes = True
+
     def encode(self, body: bytes, last: bool) -> bytes:
         """What to send for a piece of the body.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from . import _options, http
+from ._marshal import require_unforked
 from .errors import HttpError, InvalidHandleError
 
 Application = TypeVar("Application")
@@ -101,6 +102,7 @@ def stop_listening(context: http.Context) -> None:
 
     The stop goes on where that cannot be done, for want of files or as it has been stopped already.
     """
+    require_unforked()
     try:
         http.stop_listening(context)
     except InvalidHandleError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from . import _signals
@@ -27,17 +29,19 @@ def run(command: Sequence[str], folder: Path) -> int:
     with _signals.heeded(interrupted.set):
         while True:
             process, told = subprocess.Popen(command), False
-            for changed in changes:
-                if changed:
-                    print(f"{', '.join(changed)} changed: starting again", flush=True)
-                    break
-                if process.poll() is None or told:
-                    continue
-                if process.returncode < 0:
-                    return 1
-                print("The program has ended: waiting for a change", flush=True)
-                told = True
-            status = _end(process)
+            try:
+                for changed in changes:
+                    if changed:
+                        print(f"{', '.join(changed)} changed: starting again", flush=True)
+                        break
+                    if process.poll() is None or told:
+                        continue
+                    if process.returncode < 0:
+                        return 1
+                    print("The program has ended: waiting for a change", flush=True)
+                    told = True
+            finally:  # also when the files cannot be watched: nobody else would end it
+                status = _end(process)
             if interrupted.is_set():
                 return status
 
@@ -50,10 +54,11 @@ def _end(process: subprocess.Popen[bytes]) -> int:
     if process.poll() is None:
         process.terminate()
     try:
-        return process.wait(_STOP)
+        status = process.wait(_STOP)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait()
+        status = process.wait()
+    return status if status >= 0 else 128 - status  # as a shell tells of a signal
 
 
 def _changes(folder: Path, stop: threading.Event) -> Iterator[list[str]]:
@@ -80,11 +85,10 @@ def _polled(folder: Path, stop: threading.Event) -> Iterator[list[str]]:
 
 def _times(folder: Path) -> dict[Path, int]:
     times = {}
-    for path in folder.rglob("*.py"):
-        try:
-            times[path] = path.stat().st_mtime_ns
-        except FileNotFoundError:  # an editor has just replaced it
-            continue
+    for parent, _, names in os.walk(folder):  # which leaves out folders that vanish meanwhile
+        for path in (Path(parent, name) for name in names if name.endswith(".py")):
+            with suppress(OSError):  # an editor has just replaced it, or it is a link to nowhere
+                times[path] = path.stat().st_mtime_ns
     return times
 
 

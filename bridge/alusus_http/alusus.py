@@ -59,7 +59,9 @@ def build(
     path = Path(source).resolve()
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such program", str(path))
-    library = Path(output) if output is not None else path.with_name(f"lib{path.stem}.so")
+    library = (
+        Path(output).absolute() if output is not None else path.with_name(f"lib{path.stem}.so")
+    )
     compiler = _find("alusus", "the Alusus compiler, from alusus.org")
     linker = _find(os.environ.get("CC", "cc"), "a C compiler, which links the library")
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ from ._answer import head_of
 from ._asgi_types import Application, Message, Scope, untyped
 from ._asgi_websocket import WebSocket, subprotocols
 from ._exchange import Exchange, Key
-from ._finishing import in_thread
+from ._finishing import finished, in_thread
 from ._options import Options
 from ._polling import Asyncio, Later
 from .errors import ConnectionClosedError, WrongStateError
@@ -215,6 +215,10 @@ class _Lifespan:
             _log.error("the application failed to shut down: %s", answer.get("message", ""))
         await _finish([self._task])
 
+    def is_inside(self) -> bool:
+        """Whether the running task is the application's."""
+        return self._task is not None and self._task is asyncio.current_task()
+
     async def _ask(self, event: str) -> Message | None:
         """The application's answer to an event; None when it has none, since it has ended."""
         assert self._task is not None
@@ -264,15 +268,14 @@ class _Lifespan:
 
 async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
     """Wait for tasks, and cancel those that take too long."""
-    if tasks:
-        _, late = await asyncio.wait(tasks, timeout=_hosting.GRACE)
-        await _cancel(late)
+    await finished(*tasks, timeout=_hosting.GRACE)
+    await _cancel([task for task in tasks if not task.done()])
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await finished(*tasks)
 
 
 class Server(_hosting.Server[Application]):
@@ -287,9 +290,11 @@ class Server(_hosting.Server[Application]):
         self._lifespan = _Lifespan(self._application)
         self._requests: dict[Key, Request] = {}
         self._web_sockets: dict[http.Connection, WebSocket] = {}
+        self._departing = False  # connections end with the answer that begins next
         self._stopping = False  # no WebSocket is opened any more
         # While it runs: held as long as it starts or stops.
         self._changing: asyncio.Lock | None = None
+        self._ending: asyncio.Task[None] | None = None  # stops it
 
     async def start(self) -> None:
         """Start the application, then the server.
@@ -301,7 +306,7 @@ class Server(_hosting.Server[Application]):
         """
         if self._changing is not None:
             raise WrongStateError(_hosting.RUNS_ALREADY)
-        self._changing = asyncio.Lock()
+        self._changing, self._ending = asyncio.Lock(), None
         async with self._changing:
             try:
                 await self._lifespan.start()
@@ -317,7 +322,7 @@ class Server(_hosting.Server[Application]):
     def _start_server(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._begin = _beginner(loop)
-        self._stopping = False
+        self._departing = self._stopping = False
         with _driver.polled_by(lambda: Asyncio(loop)):
             self._context = _exchange.start(self._handle, self._options, self._log_access)
         self._serve_web_sockets(self._context)
@@ -325,18 +330,37 @@ class Server(_hosting.Server[Application]):
     async def stop(self) -> None:
         """Stop: what has begun is finished, within ten seconds, and then cancelled.
 
+        Who waits for it may be cancelled: it goes on. Called in a task that it waits for, of a
+        request or another one in which the application was called, it only begins and returns.
         Nothing happens to a server that does not run.
         """
-        changing = self._changing
-        if changing is None:
+        if self._changing is None:
             return
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.create_task(self._end_in_turn(self._changing))
+        if not self._is_inside():
+            await asyncio.shield(self._ending)
+
+    def _is_inside(self) -> bool:
+        """Whether this task is one that the stop waits for."""
+        here = asyncio.current_task()
+        # A request whose task is not known yet is just beginning, in this one.
+        serving = [getattr(each, "task", here) for each in self._requests.values()]
+        serving += [each.task for each in self._web_sockets.values()]
+        return self._lifespan.is_inside() or here in serving
+
+    async def _end_in_turn(self, changing: asyncio.Lock) -> None:
         async with changing:
-            if self._changing is changing:  # else another stop has come first
+            if self._changing is changing:  # else it has failed to start
                 await self._end()
 
     async def _end(self) -> None:
+        """Stop. A loop that ends cancels this, too, and it is done nevertheless."""
         if self._context is not None:
             _hosting.stop_listening(self._context)  # or there would always be a request
+        self._departing = True
+        for request in self._requests.values():
+            request.be_last()
         await self._finish_requests()
         context, self._context = self._context, None
         try:
@@ -352,9 +376,10 @@ class Server(_hosting.Server[Application]):
         # The server waits for what its WebSockets wait for: until they are open, and for messages.
         self._stopping = True
         stopping = in_thread(http.stop_server, context)
-        await asyncio.gather(*(socket.stop() for socket in self._web_sockets.values()))
+        await finished(asyncio.gather(*(ws.stop() for ws in self._web_sockets.values())))
         await _finish([each.task for each in self._web_sockets.values()])
-        await stopping
+        await finished(stopping)
+        stopping.result()
         requests = [each.task for each in self._requests.values()]
         await _finish([*requests, *(each.task for each in self._web_sockets.values())])
 
@@ -365,7 +390,7 @@ class Server(_hosting.Server[Application]):
         while tasks := [each.task for each in self._requests.values() if not each.task.done()]:
             if loop.time() >= deadline:
                 return await _cancel(tasks)
-            await asyncio.wait(tasks, timeout=deadline - loop.time())
+            await finished(*tasks, timeout=deadline - loop.time())
 
     def _make_scope(self, peer: bytes) -> dict[str, Any]:
         """What is the same in all scopes of a connection, and room for the rest."""
@@ -413,6 +438,8 @@ class Server(_hosting.Server[Application]):
             return
         scope = self._scope(data[:head].split(b"\0"))
         request = self._requests[key] = Request(key, flags, scope, data[head:])
+        if self._departing:
+            request.be_last()
         request.task = self._begin(request.run(self._application, self._requests))
 
     # WebSockets

@@ -2257,11 +2257,12 @@ def stop_listening(context: Context) -> None:
     """Closes the ports of a server, which goes on with the clients that it has.
 
     From then on nobody new can connect: the system refuses it at once, so that a proxy tries
-    another server. Each connection that is kept alive ends with the answer to its next request,
-    which says so (RFC 9112, section 9.6); WebSockets stay open. A server that ends without losing a
-    request stops listening, waits until what its program answers is answered, and is stopped then:
-    `stop_server` by itself cuts off the answers that it finds under way. Called again, it does
-    nothing. Source: the library itself, as CivetWeb closes its ports in `mg_stop` alone.
+    another server; the file of a Unix socket is gone. Each connection that is kept alive ends with
+    the answer that begins next, which says so (RFC 9112, section 9.6); WebSockets stay open. A
+    server that ends without losing a request stops listening, waits until what its program answers
+    is answered, and is stopped then: `stop_server` by itself cuts off the answers that it finds
+    under way. Called again, it does nothing. Source: the library itself, as CivetWeb closes its
+    ports in `mg_stop` alone.
 
     Args:
         context: The server.

@@ -50,14 +50,16 @@ def native(path: str | os.PathLike[str], symbol: str) -> NativeCallback:
     """
     import ctypes  # here, so that programs without native handlers do not pay for it
 
-    function = getattr(ctypes.CDLL(os.fspath(path)), symbol)
+    # dlopen(3) searches its own folders for a name without a slash, which Path("./x.so") is, too.
+    path = os.path.abspath(path)
+    function = getattr(ctypes.CDLL(path), symbol)
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None  # ctypes raises AttributeError for what it does not find
     _check_symbol(path, symbol, address)
     return NativeCallback(address, symbol)
 
 
-def _check_symbol(path: str | os.PathLike[str], symbol: str, address: int) -> None:
+def _check_symbol(path: str, symbol: str, address: int) -> None:
     """Refuse what the loader finds by a name, but what is no function of the library.
 
     It looks in the libraries that this one needs, too, and finds data as it finds functions; to

@@ -345,8 +345,11 @@ class Server:
         data: Any = message
         try:
             if exclude is not None:
-                with contextlib.suppress(InvalidHandleError):  # else it has ended: no member
-                    return http.write_to_others_in_group(exclude._connection, group, opcode, data)
+                left_out = exclude._connection
+                # Else it is no member: it has ended, or is another server's.
+                with contextlib.suppress(InvalidHandleError):
+                    if http.get_context(left_out) == context:
+                        return http.write_to_others_in_group(left_out, group, opcode, data)
             return http.write_to_group(context, group, opcode, data)
         except InvalidHandleError:  # it is being stopped: all have been sent 1001
             return 0

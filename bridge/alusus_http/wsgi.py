@@ -225,8 +225,8 @@ class Server(_hosting.Server["WSGIApplication"]):
         self._changing = threading.RLock()
         # The requests that are being answered. Whoever ends the last one after `stop` was called
         # says so.
-        self._running: set[Key] = set()
-        self._stopping = False
+        self._running: dict[Key, _Call] = {}
+        self._stopping = False  # set before `stop` looks at those that run
         self._idle = threading.Event()
 
     def start(self) -> None:
@@ -240,14 +240,20 @@ class Server(_hosting.Server["WSGIApplication"]):
             if self._context is not None:
                 raise WrongStateError(_hosting.RUNS_ALREADY)
             self._stopping = False
-            self._idle.clear()
             self._context = _exchange.start(self._handle, self._options, self._log_access)
 
     def stop(self) -> None:
         """Stop; what has begun is finished, within ten seconds.
 
-        Nothing happens to a server that does not run.
+        Called while a request is answered, by its thread, it only begins that and returns. Nothing
+        happens to a server that does not run.
         """
+        if _driver.polls_here():
+            threading.Thread(target=self._stop, name="alusus_http stop", daemon=True).start()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
         with self._changing:
             context, self._context = self._context, None
             if context is None:
@@ -255,17 +261,22 @@ class Server(_hosting.Server["WSGIApplication"]):
             deadline = time.monotonic() + _hosting.GRACE
             self._stopping = True
             _hosting.stop_listening(context)  # or there would always be a request
-            if self._running:
-                self._idle.wait(_hosting.GRACE)
+            for call in list(self._running.values()):
+                call.be_last()
+            while self._running and (left := deadline - time.monotonic()) > 0:
+                self._idle.clear()
+                if self._running:  # else nobody is left to say so
+                    self._idle.wait(left)
             with _driver.giving_up(context, deadline):
                 http.stop_server(context)
 
     def _handle(self, key: Key, what: int, flags: int, data: bytes, head: int) -> None:
         if what != _REQUEST:
             return  # of no use to an application that blocks
-        self._running.add(key)
+        call = self._running[key] = _Call(key, flags)
+        if self._stopping:
+            call.be_last()
         method, path, query, peer, *headers = data[:head].decode("latin-1").split("\0")
-        call = _Call(key, flags)
         complete = False
         try:
             environ = self._environ_of(peer).copy()
@@ -299,7 +310,7 @@ class Server(_hosting.Server["WSGIApplication"]):
         finally:
             if not complete:
                 call.abandon()  # which does nothing when it has been answered with 500
-            self._running.discard(key)
+            del self._running[key]
             if self._stopping and not self._running:
                 self._idle.set()
 

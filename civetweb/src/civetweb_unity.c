@@ -837,7 +837,8 @@ void civetweb_send_compressed(struct mg_connection *connection, FILE *stream)
 
 /* The master thread reads its list of sockets without a lock. The list therefore stays, and under the number of each
  * socket is a file of which nothing ever comes. The shutdown wakes the master, whose wait would keep the socket open;
- * that its `accept` then fails is nothing to it. */
+ * that its `accept` then fails is nothing to it. The files of Unix sockets go first: when nobody listens at a path, it is
+ * the next server's, whose file CivetWeb would remove in the end. */
 bool civetweb_stop_listening(struct mg_context *context)
 {
     int nothing = eventfd(0, EFD_CLOEXEC);
@@ -845,8 +846,13 @@ bool civetweb_stop_listening(struct mg_context *context)
     unsigned i;
 
     for (i = 0; closed && i < context->num_listening_sockets; i++) {
-        int number = context->listening_sockets[i].sock;
+        struct socket *listening = &context->listening_sockets[i];
+        int number = listening->sock;
 
+        if (listening->lsa.sa.sa_family == AF_UNIX) {
+            (void)unlink(listening->lsa.sun.sun_path); /* "" when this is done again */
+            listening->lsa.sun.sun_path[0] = '\0';
+        }
         (void)shutdown(number, SHUT_RDWR);
         closed = dup3(nothing, number, O_CLOEXEC) >= 0;
     }
@@ -1079,12 +1085,30 @@ void civetweb_log(struct mg_context *civetweb, const char *message)
     mg_cry_ctx_internal(civetweb, "%s", message);
 }
 
+/* Cut a part of the request line, which is in the connection's own buffer, to the room that is left. */
+static void cut(const char *text, size_t *room)
+{
+    size_t size = text != NULL ? strlen(text) : 0;
+
+    if (size > *room)
+        ((char *)text)[size = *room] = '\0';
+    *room -= size;
+}
+
 void civetweb_log_content_only(struct mg_connection *connection)
 {
     const struct connection *client = connection_of(connection);
+    const struct mg_request_info *info = &connection->request_info;
+    size_t of_method = 100, room = 3500; /* of 4096 for a line, which CivetWeb would cut before the status */
 
-    if (client != NULL && is_logged(connection))
-        connection->num_bytes_sent -= client->sent_framing.size;
+    if (client == NULL || !is_logged(connection))
+        return;
+    connection->num_bytes_sent -= client->sent_framing.size;
+    if (connection->content_len < 0) /* see civetweb_log_access */
+        return;
+    cut(info->request_method, &of_method);
+    cut(info->request_uri, &room);
+    cut(info->query_string, &room);
 }
 
 int civetweb_unhandled_status(const struct mg_connection *connection)

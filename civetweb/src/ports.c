@@ -9,15 +9,18 @@
 #define PROTOCOL_IPV6 3 /* of mg_server_port; a socket for both families is an IPv6 one */
 
 /* The listeners on a TCP port, and how many there are; null, with the error set, when out of memory. */
-static struct mg_server_port *read_ports(const struct server *server, int *count)
+static struct mg_server_port *read_ports(struct server *server, int *count)
 {
     int room = civetweb_listeners(server->civetweb);
     struct mg_server_port *ports = calloc((size_t)room, sizeof *ports);
 
-    if (ports == NULL)
+    if (ports == NULL) {
         error_set_no_memory();
-    else
-        *count = mg_get_server_ports(server->civetweb, room, ports);
+        return NULL;
+    }
+    pthread_mutex_lock(&server->mutex);
+    *count = mg_get_server_ports(server->civetweb, room, ports);
+    pthread_mutex_unlock(&server->mutex);
     return ports;
 }
 

@@ -280,8 +280,13 @@ ah_context *rt_start_server_with_arguments_no_data(ah_request_callback callback,
 
 void rt_stop_listening(struct server *server)
 {
+    bool closed;
+
     atomic_store(&server->departing, true);
-    if (!civetweb_stop_listening(server->civetweb))
+    pthread_mutex_lock(&server->mutex);
+    closed = civetweb_stop_listening(server->civetweb);
+    pthread_mutex_unlock(&server->mutex);
+    if (!closed)
         error_set(AH_ERROR_SYSTEM, "the ports could not be closed: %s", strerror(errno));
 }
 

@@ -20,7 +20,7 @@ struct web_socket_route;
 struct server {
     void *handle; /* an ah_context, or the ah_client of the client that this is a part of */
     atomic_flag stopped; /* somebody stops it: the one who has set this, and nobody else, frees it */
-    atomic_bool departing; /* it listens no more: connections end with the answer to their next request */
+    atomic_bool departing; /* it listens no more: connections end with the answer that begins next */
     struct mg_context *civetweb; /* set by the starting thread in initContext, before there is any other */
     ah_callbacks callbacks;
     void *user_data;
@@ -29,7 +29,7 @@ struct server {
     struct web_sockets web_sockets;
     struct handlers handlers;
 
-    pthread_mutex_t mutex; /* guards `routes`, and what a client adds to this */
+    pthread_mutex_t mutex; /* guards `routes`, what CivetWeb knows of the ports, and what a client adds to this */
     /* Every registration of the server's life, newest first: a connection goes on with the callbacks
      * it was opened with, so none is freed before the server is. */
     struct web_socket_route *routes;

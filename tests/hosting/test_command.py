@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import alusus_http
+from alusus_http import _reloading
 from tests.support import (
     REPLY,
     STOP,
@@ -94,6 +96,7 @@ number = 7
 
 SERVER = """
 import alusus_http
+from alusus_http import _reloading
 
 server = alusus_http.Server(0)
 
@@ -215,7 +218,8 @@ def test_the_access_log_in_common_format(folder: Path) -> None:
 
 def test_the_access_log_as_json(folder: Path) -> None:
     with serving(folder, "served:app", "--access-log", "json") as program:
-        size = len(get(program.port, "/a?b", 'User-Agent: "x" é', "Referer: http://r/ r")[1])
+        words = ('User-Agent: "x" é', "Referer: http://r/ r\udcff")
+        size = len(get(program.port, "/a?b", *words)[1])
         line = eventually("^{.*}$", program).splitlines()[-1]
     entry = json.loads(line)
     assert entry.pop("time")[10] == "T"
@@ -226,7 +230,7 @@ def test_the_access_log_as_json(folder: Path) -> None:
         "target": "/a?b",
         "version": "1.1",
         "status": 200,
-        "referer": "http://r/ r",  # its words are not taken for the agent's
+        "referer": r"http://r/ r\xff",  # its words are not taken for the agent's
         "agent": '"x" é',
     }
 
@@ -553,6 +557,53 @@ def test_an_interrupt_while_it_starts_again_ends_it(tmp_path: Path) -> None:
         assert answer.result(REPLY) == (200, "wsgi http ")
         with pytest.raises(OSError):
             get(port)
+
+
+def test_what_watches_lives_with_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """Without watchfiles: a link in a circle stays, and folders vanish while they are listed."""
+    for number in range(50):
+        (tmp_path / f"package{number}").mkdir()
+        (tmp_path / f"package{number}/__init__.py").touch()
+    (tmp_path / "circle.py").symlink_to("circle.py")
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            for number in range(20):
+                (tmp_path / f"build{number}/lib/deep").mkdir(parents=True)
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"build{number}")
+
+    with ThreadPoolExecutor() as threads:
+        churning = threads.submit(churn)
+        try:
+            for _ in range(100):
+                assert len(_reloading._times(tmp_path)) == 50
+        finally:
+            stop.set()
+        churning.result()
+
+
+def test_a_program_does_not_outlive_what_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path, stop: threading.Event) -> Iterator[list[str]]:
+        yield []
+        raise OSError("no more watches")
+
+    started = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(command)
+            started.append(self)
+
+    monkeypatch.setattr(_reloading, "_changes", fail)
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    with pytest.raises(OSError, match="no more watches"):
+        _reloading.run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
+    [program] = started
+    assert program.returncode == -signal.SIGTERM
 
 
 def test_reload_waits_for_what_does_not_start(tmp_path: Path) -> None:

@@ -311,5 +311,6 @@ def test_a_stop_loses_no_request(interface: str) -> None:
             assert held.begun.acquire(timeout=REPLY)
             held.let_go.set()
             stopping.join()
-        assert one.receive().status == 200
-        assert three.receive().status == 200
+        for client in (one, three):
+            answer = client.receive()
+            assert (answer.status, answer.header("Connection")) == (200, "close")

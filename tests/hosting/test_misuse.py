@@ -12,7 +12,9 @@ import pytest
 
 from alusus_http import asgi, http, wsgi
 from alusus_http.errors import NoMemoryError, UnknownOptionError, WrongStateError
-from tests.support import get
+from tests.hosting.hosting import Client
+from tests.python.serving import until
+from tests.support import REPLY, get
 
 OPTIONS = {"listening_ports": "127.0.0.1:0"}
 
@@ -108,6 +110,116 @@ def test_asgi_is_stopped_while_it_starts() -> None:
         assert application.events == ["lifespan.startup", "lifespan.shutdown"]
 
     asyncio.run(main())
+
+
+def test_asgi_goes_on_stopping_when_nobody_waits_for_it() -> None:
+    async def main() -> None:
+        application = Lifespan()
+        server = asgi.Server(application, OPTIONS)
+        await server.start()
+        request = asyncio.create_task(asyncio.to_thread(get, server.ports[0]))
+        while not server._requests:
+            await asyncio.sleep(0.01)
+        # Once while the request is answered, and once while the application ends.
+        for patience, events in (0.01, 1), (0.15, 2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(server.stop(), patience)
+            assert len(application.events) == events
+            with pytest.raises(WrongStateError, match="runs already"):
+                await server.start()
+        await server.stop()
+        assert await request == (200, "here")
+        assert application.events == ["lifespan.startup", "request", "lifespan.shutdown"]
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_ends_stops_asgi_to_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        await server.start()
+        with Client(server.ports[0]) as client:
+            client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not server._requests:
+                await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(server.stop(), 0.01)
+            assert server.ports != []
+
+    server = asgi.Server(Lifespan(), OPTIONS)
+    asyncio.run(main())
+    assert server.ports == []
+    assert not caplog.records
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["http", "lifespan"])
+def test_asgi_is_stopped_by_its_application(kind: str) -> None:
+    async def main() -> None:
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                if kind == "http":
+                    await server.stop()
+                await asgi_application(scope, receive, send)
+                return
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            if kind == "lifespan":
+                while not server.ports:
+                    await asyncio.sleep(0.01)
+                answers.append(await asyncio.to_thread(get, server.ports[0]))
+                await server.stop()
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+        answers: list[tuple[int, str]] = []
+        server = asgi.Server(application, OPTIONS)
+        await server.start()
+        if kind == "http":
+            answers.append(await asyncio.to_thread(get, server.ports[0]))
+        while server.ports:
+            await asyncio.sleep(0.01)
+        await server.stop()
+        assert answers == [(200, "here")]
+
+    asyncio.run(asyncio.wait_for(main(), REPLY))
+
+
+def test_wsgi_is_stopped_by_its_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alusus_http._hosting.GRACE", 2 * REPLY)  # no call waits for itself
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        server.stop()
+        return wsgi_application(environ, start_response)
+
+    server = wsgi.Server(application, OPTIONS)
+    server.start()
+    assert get(server.ports[0]) == (200, "here")
+    until(lambda: not server.ports)
+    server.stop()  # when the other stop has ended
+
+
+def test_wsgi_finishes_what_begins_while_its_ports_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/held":
+            begun.set()
+            let_go.wait(REPLY)
+        return wsgi_application(environ, start_response)
+
+    def stop_listening(context: http.Context) -> None:
+        assert first.ask("/").body == b"here"
+        until(lambda: not server._running)
+        second.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert begun.wait(REPLY)
+        threading.Timer(1, let_go.set).start()  # workers look for a stop twice a second
+
+    monkeypatch.setattr("alusus_http._hosting.stop_listening", stop_listening)
+    server = wsgi.Server(application, OPTIONS)
+    server.start()
+    with Client(server.ports[0]) as first, Client(server.ports[0]) as second:
+        server.stop()
+        assert second.receive().body == b"here"
 
 
 def test_wsgi_starts_and_stops_at_the_same_time() -> None:

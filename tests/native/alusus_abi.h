@@ -121,6 +121,7 @@ void ah_stop_server(Context *context);
 Int ah_get_valid_options(ServerOption *options, Int capacity);
 CharsPtr ah_get_server_option(Context *context, CharsPtr name);
 Int ah_get_server_ports(Context *context, ServerPort *ports, Int capacity);
+void ah_stop_listening(Context *context);
 Int ah_get_server_port(Context *context);
 ServerStatistics *ah_get_server_statistics(Context *context);
 void *ah_get_user_data(Context *context);

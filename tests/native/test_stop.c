@@ -157,9 +157,65 @@ static void stopped_in(enum where where)
     CHECK_HOLDS(ah_last_error(), "ended");
 }
 
+/* stopListening */
+
+static atomic_bool listens;
+
+static void *come(void *port)
+{
+    struct client client;
+
+    while (client_connect(&client, *(int *)port))
+        client_leave(&client);
+    client_leave(&client);
+    return NULL;
+}
+
+static void *look(void *context)
+{
+    ServerPort port;
+
+    while (listens)
+        CHECK(ah_get_server_ports(context, &port, 1) == 1);
+    return NULL;
+}
+
+static void *stop_listening(void *context)
+{
+    ah_stop_listening(context);
+    CHECK(ah_last_error() == NULL);
+    return NULL;
+}
+
+static void stopped_listening_by_many(void)
+{
+    char options_text[128], address[64], path[] = "/tmp/test_stop.XXXXXX";
+    pthread_t threads[6];
+    int port, i;
+
+    CHECK(mkdtemp(path) != NULL);
+    free_address(address, sizeof address);
+    port = atoi(strchr(address, ':') + 1);
+    snprintf(options_text, sizeof options_text, "%s,x%s/socket", address, path);
+    CharsPtr options[] = {TEXT("listening_ports"), TEXT(options_text), TEXT("num_threads"), TEXT("2"), NULL};
+    Context *context = ah_start_server(NULL, NULL, options);
+    CHECK(context != NULL);
+    listens = true;
+    for (i = 0; i < 6; i++)
+        pthread_create(&threads[i], NULL, i < 2 ? come : i < 4 ? look : stop_listening, i < 2 ? (void *)&port : context);
+    for (i = 4; i < 6; i++)
+        pthread_join(threads[i], NULL);
+    listens = false;
+    for (i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    ah_stop_server(context);
+    CHECK(rmdir(path) == 0);
+}
+
 int main(void)
 {
     sem_init(&exited, 0, 0);
+    stopped_listening_by_many();
     for (enum where where = INIT_CONTEXT; where < PLACES; ++where)
         stopped_in(where);
     return failed_checks != 0;

@@ -254,6 +254,24 @@ def test_requests_that_reach_no_handler(request_: bytes, line: str, status: int)
         assert statistics.bytes_sent == len(answer)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [("GET", "whole", "a" * 8000), ("GET", "a" * 8000, "b"), ("A" * 8000, "whole", "b")],
+)
+def test_a_long_request_has_its_line(method: str, path: str, query: str) -> None:
+    with logging() as (server, log), socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.settimeout(REPLY)
+        client.sendall(f"{method} /{path}?{query} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+        answer = client.recv(65536)
+        line, status, _ = log.take()
+        assert status == int(answer.split()[1])
+    said = line.split(" ")
+    assert method.startswith(said[0])
+    assert f"/{path}?{query}".startswith(said[1].rstrip("?"))
+    assert max(map(len, said)) >= 100
+    assert said[2:] == ["HTTP/1.0"]
+
+
 def test_a_connection_without_a_request_is_none() -> None:
     with logging() as (server, log):
         socket.create_connection(("127.0.0.1", server.port)).close()

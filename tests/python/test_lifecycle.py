@@ -133,7 +133,7 @@ def test_a_server_that_stops_listening_goes_on_with_its_clients(unix: bool, tmp_
         http.stop_listening(context)
         http.stop_listening(context)
         for _ in range(2):
-            with pytest.raises(ConnectionRefusedError):
+            with pytest.raises(FileNotFoundError if unix else ConnectionRefusedError):
                 connect()
         assert b"Connection: close" in ask(client)
         assert client.recv(1) == b""
@@ -141,6 +141,35 @@ def test_a_server_that_stops_listening_goes_on_with_its_clients(unix: bool, tmp_
     assert not path.exists()
     with pytest.raises(InvalidHandleError):
         http.stop_listening(context)
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_the_next_server_listens_before_the_one_before_it_has_ended(
+    unix: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    port = free_port()
+
+    def serve(name: str) -> http.Context:
+        callbacks = http.Callbacks(begin_request=lambda c: http.respond(c, 200, "text/plain", name))
+        options = {"listening_ports": f"x{path}" if unix else str(port)}
+        return http.start_server(callbacks, None, options)
+
+    def get() -> bytes:
+        with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as client:
+            client.settimeout(REPLY)
+            client.connect(str(path) if unix else ("127.0.0.1", port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            return client.makefile("rb").read()
+
+    first = serve("first")
+    http.stop_listening(first)
+    second = serve("second")
+    assert get().endswith(b"second")
+    http.stop_server(first)
+    assert get().endswith(b"second")
+    http.stop_server(second)
+    assert not path.exists()
 
 
 def test_waiting_ends_when_another_thread_stops_the_server() -> None:

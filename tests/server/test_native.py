@@ -107,6 +107,14 @@ def test_handlers_without_a_function_are_refused(library: Path) -> None:
         NativeHandlers.load(library.with_name("none.so"), data="onData")
 
 
+def test_a_path_is_one_of_a_file(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Path("./libchat.so") is written without the folder, as what a loader would search for."""
+    monkeypatch.chdir(library.parent)
+    of_file = NativeHandlers.load(library, data="onData")
+    for path in (Path("./libchat.so"), "libchat.so"):
+        assert NativeHandlers.load(path, data="onData") == of_file
+
+
 # Does what alusus would: it makes an object file of what the program names.
 COMPILER = """#!/bin/sh
 object=$(sed -n 's/.*~ast, "\\([^"]*\\)".*/\\1/p' "$1")
@@ -132,6 +140,11 @@ def test_a_library_is_built_of_an_alusus_program(
         compiler.chmod(0o755)
     assert alusus.build(program) == tmp_path / "libchat.so"
     assert (tmp_path / "libchat.so").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert alusus.build(program, output="libmine.so") == elsewhere / "libmine.so"
+    assert (elsewhere / "libmine.so").exists()
     with pytest.raises(alusus.BuildError, match="ERROR SPP1: something"):
         alusus.build(program, module="Broken")
 

@@ -930,6 +930,26 @@ def test_a_group_gets_what_is_broadcast(run: Serve, client: Client) -> None:
     assert len(server.connections) == 3
 
 
+def test_whom_another_server_serves_is_no_member(run: Serve, client: Client) -> None:
+    """Nor do those of that server get what is not sent to them."""
+    servers = [Server(0), Server(0)]
+    for server in servers:
+
+        @server.websocket("/", groups=["all"])
+        def handler(ws: WebSocket) -> None:
+            for message in ws:
+                ws.send(message)
+
+        run(server)
+    [a], [b, c] = ([client(s, "/") for _ in range(n)] for n, s in zip((1, 2), servers, strict=True))
+    until(lambda: [len(server.connections) for server in servers] == [1, 2])
+    assert servers[0].broadcast("all", "hello", exclude=servers[1].connections[0]) == 1
+    assert a.recv(REPLY) == "hello"
+    for each in (b, c):
+        each.send("echo")
+        assert each.recv(REPLY) == "echo"
+
+
 def test_any_thread_can_send(run: Serve, client: Client) -> None:
     server = Server(0)
     open_one: Queue[WebSocket] = Queue()

@@ -1351,11 +1351,12 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
  * Closes the ports of a server, which goes on with the clients that it has.
  *
  * From then on nobody new can connect: the system refuses it at once, so that a proxy tries another
- * server. Each connection that is kept alive ends with the answer to its next request, which says
- * so (RFC 9112, section 9.6); WebSockets stay open. A server that ends without losing a request
- * stops listening, waits until what its program answers is answered, and is stopped then:
- * `ah_stop_server` by itself cuts off the answers that it finds under way. Called again, it does
- * nothing. Source: the library itself, as CivetWeb closes its ports in `mg_stop` alone.
+ * server; the file of a Unix socket is gone. Each connection that is kept alive ends with the
+ * answer that begins next, which says so (RFC 9112, section 9.6); WebSockets stay open. A server
+ * that ends without losing a request stops listening, waits until what its program answers is
+ * answered, and is stopped then: `ah_stop_server` by itself cuts off the answers that it finds
+ * under way. Called again, it does nothing. Source: the library itself, as CivetWeb closes its
+ * ports in `mg_stop` alone.
  *
  * - context: the server.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped, or is being stopped;

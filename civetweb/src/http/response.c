@@ -212,7 +212,8 @@ static bool finish_head(struct connection *connection)
         response->framing = FRAMING_CLOSE;
     if (response->framing == FRAMING_CHUNKED)
         text_append_string(head, "Transfer-Encoding: chunked\r\n");
-    if (response->framing == FRAMING_CLOSE || !request_body_will_come(connection))
+    if (response->framing == FRAMING_CLOSE || !request_body_will_come(connection) ||
+        atomic_load(&connection->server->departing))
         civetweb_close_after_answer(connection->civetweb);
     if (is_head(connection))
         response->framing = FRAMING_NONE;
