@@ -231,6 +231,7 @@ ah_context *ah_start_server_on_port(ah_request_callback callback, void *user_dat
 ah_context *ah_start_server_with_options(ah_request_callback callback, void *user_data, const char *const *options,
                                          intptr_t options_count);
 void ah_stop_listening(ah_context *context);
+int32_t ah_await_requests(ah_context *context, int32_t timeout_ms);
 void ah_stop_server(ah_context *context);
 const char *ah_last_error(void);
 int32_t ah_get_valid_options(ah_server_option *options, int32_t capacity);

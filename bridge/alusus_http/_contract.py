@@ -4,11 +4,12 @@
 PACKAGE_VERSION = "0.3.100"
 
 VERSION = 1
-CHECKSUM = 0x3BBCE64C17E93D2C
+CHECKSUM = 0x6383E07552B977C0
 
 DECLARATIONS = {
     "ah_add_response_header": 0xC5B2351BAFF9E606,
     "ah_authorization_callback": 0xDD1B002097CA5C61,
+    "ah_await_requests": 0xD0FDAF5E5B5BE60E,
     "ah_callbacks": 0xD2553DEE5641B347,
     "ah_check_authentication": 0x70B641FE6EFB8E1F,
     "ah_client": 0x3139B3AA450639EE,

@@ -215,10 +215,13 @@ class Engine:
 
     def _caller(self, function: Callable[..., Answer]) -> Callable[..., Any]:
         """What the driver calls for a callable."""
-        if self.loop is None:
+        loop = self.loop
+        if loop is None:
             return function
 
         def call(*arguments: Any) -> object:
+            if loop.is_closed():  # this is a thread that has taken its place, for the stop
+                return FAILED
             result = function(*arguments)
             return self._later(result) if inspect.isawaitable(result) else result
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from . import _options, http
+from . import _driver, _options, http
 from ._marshal import require_unforked
 from .errors import HttpError, InvalidHandleError
 
@@ -110,3 +112,23 @@ def stop_listening(context: http.Context) -> None:
     except HttpError as error:
         logger = logging.getLogger("alusus_http")
         logger.warning("new clients still come while the server stops: %s", error)
+
+
+def await_requests(context: http.Context, deadline: float) -> bool:
+    """Wait until all requests are answered, on a thread that answers none.
+
+    Signals are heeded meanwhile.
+
+    Returns:
+        Whether they were by a time of time.monotonic().
+    """
+    try:
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            longest = min(left, _driver.SIGNAL_PATIENCE)
+            if not http.await_requests(context, math.ceil(longest * 1000)):
+                return True
+            if left == 0:
+                return False
+    except InvalidHandleError:
+        return True  # it has been stopped already

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -56,82 +55,6 @@ def check_handler(handler: object) -> None:
     _callables.check(
         handler, repr(handler), ("request",), instead="return Response(a generator) instead"
     )
-
-
-class InFlight:
-    """The requests that are being answered, for a stop that waits for them.
-
-    The library itself cuts off whatever is being written when it stops.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())  # guards all below
-        self._count = 0
-        self._threads: set[int] = set()  # on which one is being answered
-        self._draining = False
-
-    def enter(self) -> bool:
-        """Count one more; False when no more are taken."""
-        with self._changed:
-            if self._draining:
-                return False
-            self._count += 1
-            self._threads.add(threading.get_ident())
-        return True
-
-    def leave(self) -> None:
-        """Count one less."""
-        with self._changed:
-            self._count -= 1
-            if self._count == 0:
-                self._changed.notify_all()
-
-    def leave_thread(self) -> None:
-        """Note that this thread goes on to something else."""
-        with self._changed:
-            self._threads.discard(threading.get_ident())
-
-    def is_here(self) -> bool:
-        """Return whether this thread answers one."""
-        with self._changed:
-            return threading.get_ident() in self._threads
-
-    def open(self) -> None:
-        """Take requests."""
-        with self._changed:
-            self._draining = False
-
-    def drain(self, timeout: float) -> bool:
-        """Wait until there are none and take no more; False when the time is over.
-
-        Clients that were there before may go on until then, and those that do not come to an end
-        are few: the server listens no more.
-        """
-        with self._changed:
-            drained = self._changed.wait_for(lambda: self._count == 0, timeout)
-            self._draining = True
-            return drained
-
-    def answer(
-        self, engine: Engine, call: Callable[[], Answer], connection: http.Connection
-    ) -> Answer:
-        """Answer a request by a call, and count it meanwhile."""
-        if not self.enter():
-            http.respond(connection, 503, "text/plain", "the server stops\n")
-            return 503
-        counted = True
-        try:
-            result = call()
-            if isinstance(result, int):
-                return result
-            task = engine.task(result)
-            task.add_done_callback(lambda _: self.leave())
-            counted = False
-            return task
-        finally:
-            self.leave_thread()
-            if counted:
-                self.leave()
 
 
 def answer(engine: Engine, route: Route, connection: http.Connection, request: Request) -> Answer:

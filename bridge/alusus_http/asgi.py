@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import lru_cache, partial
 from typing import Any
@@ -266,9 +267,9 @@ class _Lifespan:
         self._answer.set_result(message)
 
 
-async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
+async def _finish(tasks: Collection[asyncio.Task[None]], timeout: float = _hosting.GRACE) -> None:
     """Wait for tasks, and cancel those that take too long."""
-    await finished(*tasks, timeout=_hosting.GRACE)
+    await finished(*tasks, timeout=timeout)
     await _cancel([task for task in tasks if not task.done()])
 
 
@@ -357,11 +358,7 @@ class Server(_hosting.Server[Application]):
     async def _end(self) -> None:
         """Stop. A loop that ends cancels this, too, and it is done nevertheless."""
         if self._context is not None:
-            _hosting.stop_listening(self._context)  # or there would always be a request
-        self._departing = True
-        for request in self._requests.values():
-            request.be_last()
-        await self._finish_requests()
+            await self._finish_requests(self._context)
         context, self._context = self._context, None
         try:
             if context is not None:
@@ -383,14 +380,16 @@ class Server(_hosting.Server[Application]):
         requests = [each.task for each in self._requests.values()]
         await _finish([*requests, *(each.task for each in self._web_sockets.values())])
 
-    async def _finish_requests(self) -> None:
+    async def _finish_requests(self, context: http.Context) -> None:
         """Finish those that there are, and what clients that are there already still ask for."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _hosting.GRACE
-        while tasks := [each.task for each in self._requests.values() if not each.task.done()]:
-            if loop.time() >= deadline:
-                return await _cancel(tasks)
-            await finished(*tasks, timeout=deadline - loop.time())
+        deadline = time.monotonic() + _hosting.GRACE
+        _hosting.stop_listening(context)  # or there would always be a request
+        self._departing = True
+        for request in self._requests.values():
+            request.be_last()
+        await finished(in_thread(_hosting.await_requests, context, deadline))
+        tasks = [each.task for each in self._requests.values()]
+        await _finish(tasks, max(0.0, deadline - time.monotonic()))
 
     def _make_scope(self, peer: bytes) -> dict[str, Any]:
         """What is the same in all scopes of a connection, and room for the rest."""

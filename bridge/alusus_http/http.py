@@ -61,6 +61,7 @@ __all__ = [
     "WebSocketReadyCallback",
     "WebSocketStatistics",
     "add_response_header",
+    "await_requests",
     "check_authentication",
     "close_connection",
     "close_web_socket",
@@ -2259,10 +2260,10 @@ def stop_listening(context: Context) -> None:
     From then on nobody new can connect: the system refuses it at once, so that a proxy tries
     another server; the file of a Unix socket is gone. Each connection that is kept alive ends with
     the answer that begins next, which says so (RFC 9112, section 9.6); WebSockets stay open. A
-    server that ends without losing a request stops listening, waits until what its program answers
-    is answered, and is stopped then: `stop_server` by itself cuts off the answers that it finds
-    under way. Called again, it does nothing. Source: the library itself, as CivetWeb closes its
-    ports in `mg_stop` alone.
+    server that ends without losing a request stops listening, waits by `await_requests`, and is
+    stopped then: `stop_server` by itself cuts off the answers that it finds under way. Called
+    again, it does nothing. Source: the library itself, as CivetWeb closes its ports in `mg_stop`
+    alone.
 
     Args:
         context: The server.
@@ -2273,6 +2274,31 @@ def stop_listening(context: Context) -> None:
     """
     lib.ah_stop_listening(_marshal.handle(context, Context, "context"))
     _marshal.check()
+
+
+def await_requests(context: Context, timeout_ms: int) -> int:
+    """Waits until no request is in flight.
+
+    A request is in flight from when the server has read its head until the system has taken the
+    last byte of its answer, whoever answers it: a callback, a handler of a URI, or the server
+    itself with a file. One that opens a WebSocket is not, from when its handler has it. As long as
+    the server listens there may always be one more: `stop_listening` comes first. Source: the
+    library itself; `mg_stop` of CivetWeb waits for callbacks, and cuts off what they still send.
+
+    Args:
+        context: The server.
+        timeout_ms: The longest wait in milliseconds; 0 does not wait, -1 waits until there are
+            none.
+
+    Returns:
+        How many requests are in flight, which is 0 unless the time is over.
+
+    Raises:
+        InvalidHandleError: When the server has been stopped, or is being stopped meanwhile.
+        WrongThreadError: In a callback, whose own request it would wait for.
+    """
+    result = lib.ah_await_requests(_marshal.handle(context, Context, "context"), timeout_ms)
+    return _marshal.checked(result)
 
 
 def stop_server(context: Context) -> None:

@@ -148,7 +148,6 @@ class Server:
             self._options["websocket_origins"] = ",".join(_options.origins(origins))
         self._given = _options.given({} if options is None else options)
 
-        self._in_flight = _requests.InFlight()
         self._routes: dict[str, Route] = {}
         self._trees: list[Route] = []  # those of paths with /**, the longest first
         self._sockets: list[tuple[SocketOptions, Any]] = []
@@ -510,7 +509,7 @@ class Server:
 
     def _is_inside(self, engine: Engine) -> bool:
         """Whether this thread is one that the stop waits for."""
-        return engine.is_inside() or self._workers.is_current() or self._in_flight.is_here()
+        return engine.is_inside() or self._workers.is_current()
 
     def _drain(self, engine: Engine) -> float:
         """Wait for the requests that are being answered; returns until when handlers may run."""
@@ -518,7 +517,7 @@ class Server:
         with self._lock:
             pass  # the first client may have stopped what has not quite started
         _hosting.stop_listening(engine.context)
-        if not self._in_flight.drain(self._grace):
+        if not _hosting.await_requests(engine.context, deadline):
             logger.warning("a request is still being answered %g s after the stop", self._grace)
         return deadline
 
@@ -684,7 +683,6 @@ class Server:
                 self._listening_ports = options["listening_ports"]
                 self._ports = _hosting.bound_ports(engine.context)
                 self._ending = False
-                self._in_flight.open()
                 self._stopped.clear()
                 self._engine = engine
                 logger.info("serving at %s", self.url)
@@ -735,10 +733,7 @@ class Server:
                     break
             else:
                 return 0  # for static files, or 404
-        engine = self._running
-        return self._in_flight.answer(
-            engine, lambda: _requests.answer(engine, route, connection, request), connection
-        )
+        return _requests.answer(self._running, route, connection, request)
 
 
 def _left(deadline: float) -> float:

@@ -223,11 +223,8 @@ class Server(_hosting.Server["WSGIApplication"]):
         self._environ_of = lru_cache(_hosting.MOST_PEERS)(self._make_environ)
         # Held while it starts and while it stops. A signal's handler may stop it in the midst.
         self._changing = threading.RLock()
-        # The requests that are being answered. Whoever ends the last one after `stop` was called
-        # says so.
-        self._running: dict[Key, _Call] = {}
+        self._running: dict[Key, _Call] = {}  # the requests that are being answered
         self._stopping = False  # set before `stop` looks at those that run
-        self._idle = threading.Event()
 
     def start(self) -> None:
         """Start the server, and return.
@@ -263,10 +260,7 @@ class Server(_hosting.Server["WSGIApplication"]):
             _hosting.stop_listening(context)  # or there would always be a request
             for call in list(self._running.values()):
                 call.be_last()
-            while self._running and (left := deadline - time.monotonic()) > 0:
-                self._idle.clear()
-                if self._running:  # else nobody is left to say so
-                    self._idle.wait(left)
+            _hosting.await_requests(context, deadline)
             with _driver.giving_up(context, deadline):
                 http.stop_server(context)
 
@@ -311,8 +305,6 @@ class Server(_hosting.Server["WSGIApplication"]):
             if not complete:
                 call.abandon()  # which does nothing when it has been answered with 500
             del self._running[key]
-            if self._stopping and not self._running:
-                self._idle.set()
 
     def _make_environ(self, peer: str) -> dict[str, Any]:
         """What is the same in all environs of a connection."""

@@ -3,12 +3,13 @@
 #include "contract.h"
 
 const int32_t contract_version = 1;
-const uint64_t contract_checksum = UINT64_C(0x3bbce64c17e93d2c);
+const uint64_t contract_checksum = UINT64_C(0x6383e07552b977c0);
 const char contract_library_version[] = "0.3.100";
 
 const struct contract_entry contract_entries[] = {
     {"ah_add_response_header", UINT64_C(0xc5b2351baff9e606)},
     {"ah_authorization_callback", UINT64_C(0xdd1b002097ca5c61)},
+    {"ah_await_requests", UINT64_C(0xd0fdaf5e5b5be60e)},
     {"ah_callbacks", UINT64_C(0xd2553dee5641b347)},
     {"ah_check_authentication", UINT64_C(0x70b641fe6efb8e1f)},
     {"ah_client", UINT64_C(0x3139b3aa450639ee)},

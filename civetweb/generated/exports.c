@@ -629,6 +629,20 @@ void ah_stop_listening(ah_context *context)
     handle_unpin(context);
 }
 
+int32_t ah_await_requests(ah_context *context, int32_t timeout_ms)
+{
+    struct server *pinned;
+    int32_t result;
+
+    error_clear();
+    pinned = handle_pin(HANDLE_CONTEXT, context);
+    if (pinned == NULL)
+        return -1;
+    result = rt_await_requests(pinned, timeout_ms);
+    handle_unpin(context);
+    return result;
+}
+
 void ah_stop_server(ah_context *context)
 {
     error_clear();

@@ -57,6 +57,7 @@ ah_context *rt_start_server_on_port(ah_request_callback callback, void *user_dat
 ah_context *rt_start_server_with_options(ah_request_callback callback, void *user_data, const char *const *options,
                                          size_t options_count);
 void rt_stop_listening(struct server *context);
+int32_t rt_await_requests(struct server *context, int32_t timeout_ms);
 void rt_stop_server(ah_context *context);
 int32_t rt_get_valid_options(ah_server_option *options, size_t capacity);
 const char *rt_get_server_option(struct server *context, const char *name);

@@ -99,7 +99,11 @@ static int offer(struct mg_connection *civetweb, struct connection *connection)
     /* The handler of a URI answers its upgrades, whatever a callback for all requests would say. */
     if (routes_find(connection) != NULL) {
         status = web_socket_refuse(connection);
-        return status != 0 ? status : handlers_require_password(connection);
+        if (status == 0)
+            status = handlers_require_password(connection);
+        if (status == 0)
+            connection_end_request(connection); /* its handler decides when it wants to, and the stop asks it to */
+        return status;
     }
     civetweb_answer_as_http(civetweb);
     status = ask(server, connection);
@@ -115,8 +119,11 @@ static int offer(struct mg_connection *civetweb, struct connection *connection)
 static int begin_request(struct mg_connection *civetweb)
 {
     struct connection *connection = connection_of(civetweb);
-    int status = offer(civetweb, connection);
+    int status;
 
+    if (connection != NULL)
+        connection_begin_request(connection);
+    status = offer(civetweb, connection);
     if (status > 0 && connection != NULL)
         request_skip_body(connection);
     else
@@ -154,6 +161,7 @@ static void end_request(const struct mg_connection *read_only, int status)
     if (!civetweb_keeps_alive(civetweb) && civetweb_client_goes_on(civetweb))
         civetweb_drain(civetweb);
     civetweb_log_content_only(civetweb);
+    connection_end_request(connection);
 }
 
 /* Answer a request that has no path here (RFC 9112, section 3.2), which CivetWeb does not. */

@@ -83,6 +83,18 @@ void connection_end(struct connection *connection)
     server_leave(before);
 }
 
+void connection_begin_request(struct connection *connection)
+{
+    atomic_store(&connection->in_flight, true);
+    in_flight_begin(&connection->server->in_flight);
+}
+
+void connection_end_request(struct connection *connection)
+{
+    if (atomic_exchange(&connection->in_flight, false))
+        in_flight_end(&connection->server->in_flight);
+}
+
 static size_t string_size(const char *string)
 {
     return string == NULL ? 0 : strlen(string) + 1;

@@ -26,6 +26,7 @@ struct connection {
 
     /* A request is being answered: the only time at which a program may read its body or write. */
     atomic_bool in_request;
+    atomic_bool in_flight; /* the request is one of the server's `in_flight` */
 
     int64_t opened_at; /* by clock_now() */
     _Atomic int64_t requests, bytes_read, bytes_written; /* of the requests that have been answered */
@@ -73,6 +74,11 @@ void connection_end(struct connection *connection);
 
 /* Count a request that has been answered. */
 void connection_count_request(struct connection *connection, int64_t received, int64_t sent);
+
+/* The request that CivetWeb has read is in flight, until it is answered or has become a WebSocket. Whoever gets to know
+ * of its end first tells. */
+void connection_begin_request(struct connection *connection);
+void connection_end_request(struct connection *connection);
 
 /* Copy the request that CivetWeb has read. False when out of memory: there is no request then. */
 bool connection_take_request(struct connection *connection);

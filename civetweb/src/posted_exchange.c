@@ -122,6 +122,8 @@ static void send_gathered(struct connection *connection)
     }
     if (exchange->lost || exchange->unsent_size > 0)
         call_worker(exchange);
+    else
+        connection_end_request(connection);
 }
 
 /* The loop's side */
@@ -557,6 +559,8 @@ int64_t ah_exchange_write(ah_connection *handle, uint64_t number, const char *da
     if (!exchange->gathered &&
         (exchange->unsent_size > 0 || status < 0 || (status > 0 && !exchange->lent && !exchange->lingers)))
         call_worker(exchange);
+    else if (!exchange->gathered && status > 0) /* the worker comes to know of it with the next request alone */
+        connection_end_request(connection);
     result = (int64_t)(exchange->unsent_size + exchange->writing_size);
 done:
     leave(connection);

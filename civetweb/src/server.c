@@ -128,6 +128,7 @@ bool server_init(struct server *server, enum handle_kind kind, void *object)
     atomic_flag_clear(&server->stopped);
     web_sockets_init(&server->web_sockets);
     handlers_init(&server->handlers);
+    in_flight_init(&server->in_flight);
     server->handle = handle_open(kind, object);
     if (server->handle != NULL)
         return true;
@@ -138,6 +139,7 @@ bool server_init(struct server *server, enum handle_kind kind, void *object)
 void server_destroy(struct server *server)
 {
     routes_free(server);
+    in_flight_free(&server->in_flight);
     handlers_free(&server->handlers);
     web_sockets_free(&server->web_sockets);
     pthread_mutex_destroy(&server->mutex);
@@ -290,19 +292,34 @@ void rt_stop_listening(struct server *server)
         error_set(AH_ERROR_SYSTEM, "the ports could not be closed: %s", strerror(errno));
 }
 
+static void set_stopped_error(void)
+{
+    error_set(AH_ERROR_INVALID_HANDLE, "this handle is being ended already");
+}
+
+int32_t rt_await_requests(struct server *server, int32_t timeout_ms)
+{
+    int64_t left;
+
+    if (server_is_in_callback()) {
+        error_set(AH_ERROR_WRONG_THREAD, "a callback waits for itself: call this on a thread that no callback runs on");
+        return -1;
+    }
+    left = in_flight_await(&server->in_flight, timeout_ms);
+    if (left < 0)
+        set_stopped_error();
+    return (int32_t)left;
+}
+
 /* Stop a server, and wait for its callbacks. The handle lives as long as its WebSockets: their close callbacks may
  * still write to groups. */
 static void stop(struct server *server)
 {
+    in_flight_give_up(&server->in_flight);
     web_sockets_stop(&server->web_sockets);
     handle_close(server->handle);
     mg_stop(server->civetweb);
     server_free(server);
-}
-
-static void set_stopped_error(void)
-{
-    error_set(AH_ERROR_INVALID_HANDLE, "this handle is being ended already");
 }
 
 /* The thread that stops a server for a callback. It is there before anybody is told that the server is stopped. */

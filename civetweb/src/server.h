@@ -12,6 +12,7 @@
 #include "handles.h"
 #include "http/document_root.h"
 #include "http/handlers.h"
+#include "in_flight.h"
 #include "server_statistics.h"
 #include "web_socket/web_sockets.h"
 
@@ -28,6 +29,7 @@ struct server {
     struct file_rules file_rules;
     struct web_sockets web_sockets;
     struct handlers handlers;
+    struct in_flight in_flight;
 
     pthread_mutex_t mutex; /* guards `routes`, what CivetWeb knows of the ports, and what a client adds to this */
     /* Every registration of the server's life, newest first: a connection goes on with the callbacks

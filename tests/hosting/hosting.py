@@ -33,6 +33,7 @@ class Served:
     """An application that is served."""
 
     port: int
+    server: asgi.Server | wsgi.Server
 
     def client(self) -> Client:
         return Client(self.port)
@@ -63,7 +64,7 @@ def wsgi_served(application: Any, root_path: str = "", **given: str) -> Iterator
     server = wsgi.Server(application, options(port, given), root_path=root_path)
     server.start()
     try:
-        yield Served(port)
+        yield Served(port, server)
     finally:
         server.stop()
 
@@ -96,7 +97,7 @@ def asgi_served(application: Any, root_path: str = "", **given: str) -> Iterator
         server = asgi.Server(application, options(port, given), root_path=root_path)
         loop.run(server.start())
         try:
-            yield Served(port)
+            yield Served(port, server)
         finally:
             loop.run(server.stop(), 20)
     finally:

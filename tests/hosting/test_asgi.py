@@ -671,7 +671,7 @@ def test_stopping_waits_for_what_has_begun() -> None:
     port = free_port()
     server = asgi.Server(application, options(port, {}))
     loop.run(server.start())
-    with Served(port).client() as client:
+    with Client(port) as client:
         client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert began.wait(REPLY)
         loop.run(server.stop(), 20)

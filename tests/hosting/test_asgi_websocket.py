@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from alusus_http import _hosting
-from tests.hosting.hosting import Served, asgi_served, http_only, logged
+from tests.hosting.hosting import Client, Served, asgi_served, http_only, logged
 from tests.support import REPLY
 
 Message = dict[str, Any]
@@ -317,7 +317,7 @@ def test_stopping_refuses_whoever_waits_for_a_decision() -> None:
             ends.put(error)
 
     def ask(port: int) -> None:
-        with Served(port).client() as connection:
+        with Client(port) as connection:
             statuses.put(connection.get("/", *HANDSHAKE).status)
 
     with asgi_served(application) as served:

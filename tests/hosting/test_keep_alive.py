@@ -140,6 +140,22 @@ def test_a_request_gets_what_it_would_get_first(served: Served, name: str) -> No
     assert exchange(served, REQUESTS[name], 3) == first
 
 
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("used", [0, 1])
+def test_no_request_stays_in_flight(served: Served, name: str, used: int) -> None:
+    context = served.server._context
+    assert context is not None
+    with served.client() as client:
+        for _ in range(used):
+            client.send(FIRST)
+            assert client.receive().status == 200
+        for part in REQUESTS[name]:
+            client.send(part)
+            threading.Event().wait(0.05)  # so that it is read apart
+        assert client.socket.recv(1) != b""
+        assert http.await_requests(context, int(REPLY * 1000)) == 0
+
+
 def test_requests_that_come_together_are_answered_in_turn(served: Served) -> None:
     with served.client() as client:
         client.send(b"".join(b"GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(6)))

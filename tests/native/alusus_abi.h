@@ -122,6 +122,7 @@ Int ah_get_valid_options(ServerOption *options, Int capacity);
 CharsPtr ah_get_server_option(Context *context, CharsPtr name);
 Int ah_get_server_ports(Context *context, ServerPort *ports, Int capacity);
 void ah_stop_listening(Context *context);
+Int ah_await_requests(Context *context, Int timeoutMs);
 Int ah_get_server_port(Context *context);
 ServerStatistics *ah_get_server_statistics(Context *context);
 void *ah_get_user_data(Context *context);

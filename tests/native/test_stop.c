@@ -212,10 +212,61 @@ static void stopped_listening_by_many(void)
     CHECK(rmdir(path) == 0);
 }
 
+/* awaitRequests */
+
+static void *ask(void *port)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct client client;
+    uint8_t answer;
+    int i;
+
+    for (i = 0; i < 20; i++) {
+        if (client_connect(&client, *(int *)port) && client_send(&client, request, sizeof request - 1))
+            while (client_read(&client, &answer, 1))
+                ;
+        client_leave(&client);
+    }
+    return NULL;
+}
+
+static void *await(void *context)
+{
+    while (listens)
+        CHECK(ah_await_requests(context, -1) == 0);
+    return NULL;
+}
+
+static void requests_awaited_by_many(void)
+{
+    char address[64];
+    pthread_t threads[4];
+    int port, i;
+
+    stop_in = PLACES;
+    free_address(address, sizeof address);
+    port = atoi(strchr(address, ':') + 1);
+    CharsPtr options[] = {TEXT("listening_ports"), TEXT(address), TEXT("num_threads"), TEXT("2"), NULL};
+    Context *context = ah_start_server(&(Callbacks){.beginRequest = on_request}, NULL, options);
+    CHECK(context != NULL);
+    listens = true;
+    for (i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, i < 2 ? ask : await, i < 2 ? (void *)&port : context);
+    for (i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    listens = false;
+    for (i = 2; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    ah_stop_server(context);
+    CHECK(ah_await_requests(context, -1) == -1);
+    CHECK_HOLDS(ah_last_error(), "ended");
+}
+
 int main(void)
 {
     sem_init(&exited, 0, 0);
     stopped_listening_by_many();
+    requests_awaited_by_many();
     for (enum where where = INIT_CONTEXT; where < PLACES; ++where)
         stopped_in(where);
     return failed_checks != 0;

@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 import alusus_http
 from alusus_http import http
-from alusus_http.errors import InvalidArgumentError, InvalidHandleError
+from alusus_http.errors import InvalidArgumentError, InvalidHandleError, WrongThreadError
 from tests.python.serving import TEXT, respond, serving, start, until
 from tests.support import REPLY, free_port, heed_interrupts
 
@@ -141,6 +142,55 @@ def test_a_server_that_stops_listening_goes_on_with_its_clients(unix: bool, tmp_
     assert not path.exists()
     with pytest.raises(InvalidHandleError):
         http.stop_listening(context)
+
+
+def test_requests_in_flight_are_awaited() -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def answer(connection: http.Connection) -> int:
+        with pytest.raises(WrongThreadError):
+            http.await_requests(server.context, 0)
+        begun.set()
+        let_go.wait(REPLY)
+        return respond(connection, "ok")
+
+    with serving(answer, enable_keep_alive="yes") as server, ThreadPoolExecutor() as pool:
+        assert http.await_requests(server.context, -1) == 0
+        asked = pool.submit(server.fetch)
+        assert begun.wait(REPLY)
+        assert http.await_requests(server.context, 0) == 1
+        assert http.await_requests(server.context, 20) == 1
+        awaited = [pool.submit(http.await_requests, server.context, -1) for _ in range(2)]
+        let_go.set()
+        assert asked.result(REPLY).body == b"ok"
+        assert [each.result(REPLY) for each in awaited] == [0, 0]
+        http.set_web_socket_handler(server.context, "/socket", data_handler=lambda *_: 1)
+        with server.web_socket("/socket"):
+            assert http.await_requests(server.context, -1) == 0
+
+
+def test_nobody_awaits_requests_of_a_server_that_is_stopped() -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def answer(connection: http.Connection) -> int:
+        begun.set()
+        let_go.wait(REPLY)
+        return 503
+
+    with ThreadPoolExecutor() as pool, serving(answer) as server:
+        asked = pool.submit(server.fetch)
+        assert begun.wait(REPLY)
+        awaited = pool.submit(http.await_requests, server.context, -1)
+        with pytest.raises(TimeoutError):
+            awaited.result(0.1)
+        stopped = pool.submit(http.stop_server, server.context)
+        with pytest.raises(InvalidHandleError):
+            awaited.result(REPLY)
+        let_go.set()
+        stopped.result(REPLY)
+        with pytest.raises(InvalidHandleError):
+            http.await_requests(server.context, 0)
+        asked.exception(REPLY)
 
 
 @pytest.mark.parametrize("unix", [False, True])

@@ -53,6 +53,18 @@ def ask(server: Server) -> None:
     threading.Thread(target=exchange, args=(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).start()
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_stop_without_grace(stuck: Stuck, asked: bool, caplog: pytest.LogCaptureFixture) -> None:
+    server = Server(0, grace=0)
+    server.route("/")(stuck)
+    server.start()
+    if asked:
+        ask(server)
+        assert stuck.begun.wait(REPLY)
+    server.stop()
+    assert ("still being answered" in caplog.text) == asked
+
+
 def test_a_request_that_is_not_answered(run: Serve, stuck: Stuck) -> None:
     server = Server(0, grace=GRACE)
     server.route("/")(stuck)

@@ -1353,10 +1353,9 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
  * From then on nobody new can connect: the system refuses it at once, so that a proxy tries another
  * server; the file of a Unix socket is gone. Each connection that is kept alive ends with the
  * answer that begins next, which says so (RFC 9112, section 9.6); WebSockets stay open. A server
- * that ends without losing a request stops listening, waits until what its program answers is
- * answered, and is stopped then: `ah_stop_server` by itself cuts off the answers that it finds
- * under way. Called again, it does nothing. Source: the library itself, as CivetWeb closes its
- * ports in `mg_stop` alone.
+ * that ends without losing a request stops listening, waits by `ah_await_requests`, and is stopped
+ * then: `ah_stop_server` by itself cuts off the answers that it finds under way. Called again, it
+ * does nothing. Source: the library itself, as CivetWeb closes its ports in `mg_stop` alone.
  *
  * - context: the server.
  * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped, or is being stopped;
@@ -1366,6 +1365,26 @@ AH_API ah_context *ah_start_server_with_options(ah_request_callback callback, vo
  * In Alusus: `func stopListening(context: ptr[Context]): Void`
  */
 AH_API void ah_stop_listening(ah_context *context);
+
+/*
+ * Waits until no request is in flight.
+ *
+ * A request is in flight from when the server has read its head until the system has taken the last
+ * byte of its answer, whoever answers it: a callback, a handler of a URI, or the server itself with
+ * a file. One that opens a WebSocket is not, from when its handler has it. As long as the server
+ * listens there may always be one more: `ah_stop_listening` comes first. Source: the library
+ * itself; `mg_stop` of CivetWeb waits for callbacks, and cuts off what they still send.
+ *
+ * - context: the server.
+ * - timeout_ms: the longest wait in milliseconds; 0 does not wait, -1 waits until there are none.
+ * - Returns: how many requests are in flight, which is 0 unless the time is over; -1 when the call
+ *   failed.
+ * - Errors: `AH_ERROR_INVALID_HANDLE` when the server has been stopped, or is being stopped
+ *   meanwhile; `AH_ERROR_WRONG_THREAD` in a callback, whose own request it would wait for.
+ *
+ * In Alusus: `func awaitRequests(context: ptr[Context], timeoutMs: Int): Int`
+ */
+AH_API int32_t ah_await_requests(ah_context *context, int32_t timeout_ms);
 
 /*
  * Stops a server and waits until nothing of it runs any more.
