@@ -1,4 +1,4 @@
-# Every target calls the real tool; `make run` and `make test` also prepare the machine.
+# Every target calls the real tool, after installing what that needs of the machine and is missing.
 #   PORT=8080             where `make run` serves
 #   PYTHON=python3        the interpreter of .venv
 #   APM_DIR=$(HOME)/.apm  where `make install-alusus` installs
@@ -14,8 +14,8 @@ alusus_package := dist/Alusus/Http@$(shell cat VERSION)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: run test gen gen-check docs lint native sanitized threads stress fuzz bench bench-codegen package install-alusus wheel clean \
-        library system-run system-test system-fuzz system-bench
+.PHONY: run test gen gen-check docs lint native sanitized threads stress fuzz bench bench-codegen package \
+        install-alusus wheel clean library system-run system-test system-fuzz system-bench
 
 run: library
 	$(bin)/python examples/python/chat.py --port $(PORT)

@@ -230,6 +230,7 @@ class Reference:
         made = members.get("__init__")
         if "dataclass" in cls.labels:
             code = self._signature(cls, cls.name, types)
+            parts += _facts(*self._errors(cls, scope))
         elif isinstance(made, griffe.Function):
             # One that says nowhere what it is made with is made by the package alone.
             describing = next((it for it in (cls, made) if _parts(it, Kind.parameters)), None)

@@ -86,13 +86,13 @@ def __dir__() -> list[str]:
 
 
 def wait(context: http.Context) -> None:
-    """Wait until a server is stopped by another thread; Ctrl+C ends the wait at once.
+    """Wait until a server is stopped by another thread; Ctrl-C ends the wait at once.
 
     Args:
         context: The running server. One that has been stopped needs no waiting.
 
     Raises:
-        KeyboardInterrupt: The user pressed Ctrl+C. The server goes on: stop it with
+        KeyboardInterrupt: The user pressed Ctrl-C. The server goes on: stop it with
             `http.stop_server`.
         Exception: What the first callback that failed had raised, once the server is stopped.
     """

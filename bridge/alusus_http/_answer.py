@@ -118,11 +118,11 @@ def _keep_head(status: Any, headers: tuple[tuple[bytes, bytes], ...]) -> Head:
 
 
 def head_of(status: Any, headers: Iterable[tuple[bytes, bytes]]) -> Head:
-    """The same, for an application that begins most of its answers in one of a few ways.
+    """As `make_head`, for an application that begins most of its answers in one of a few ways.
 
     Raises:
-        TypeError: As above.
-        ValueError: As above.
+        TypeError: As there.
+        ValueError: As there.
     """
     try:
         headers = tuple(headers)

@@ -201,7 +201,7 @@ class WebSocket:
             if self._has_left:
                 raise ConnectionClosedError("the client has gone")
             if self._hastened:
-                raise ConnectionClosedError("the server has refused the WebSocket, for it stops")
+                raise ConnectionClosedError("the server stops, and has refused the WebSocket")
             raise RuntimeError(f"{kind} was sent after the WebSocket had been refused")
         elif kind == "websocket.send" and not self._closing:
             await self._send(message)

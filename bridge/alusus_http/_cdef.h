@@ -510,5 +510,5 @@ typedef enum ah_exchange_flags {
 int32_t ah_post_exchange(ah_connection *connection);
 int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, const char *data, size_t size, int32_t status);
 int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
-int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);
+int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange, int32_t status);
 int32_t ah_exchange_watch(ah_connection *connection);

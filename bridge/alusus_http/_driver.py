@@ -139,15 +139,11 @@ class Server:
         if not self._context:
             self.bind(context)
 
-    def close_queue(self) -> None:
-        """End the polling."""
-        lib.ah_close_event_queue(self.queue)
-        _marshal.check()
-
     def close(self) -> None:
         """End the polling and let go of the callables; no worker is left to post events."""
         self.poller.leave()
-        self.close_queue()
+        lib.ah_close_event_queue(self.queue)
+        _marshal.check()
         self.poller.join()
         self._forget()
 

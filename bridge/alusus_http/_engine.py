@@ -155,14 +155,6 @@ class Engine:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def task(self, waiting: Awaitable[T]) -> asyncio.Task[T]:
-        """The task of `spawn` that waits for this, which it may be itself."""
-
-        async def wait() -> T:
-            return await waiting
-
-        return waiting if isinstance(waiting, asyncio.Task) else self.spawn(wait())
-
     def when(self, register: Callable[[Callable[[], object]], object]) -> Later:
         """Answer with 1, on the loop, when what `register` is given is called, on any thread."""
         assert self.loop is not None
@@ -184,7 +176,7 @@ class Engine:
         return True
 
     def is_inside(self) -> bool:
-        """Whether this thread is one that a stop with a loop waits for."""
+        """Whether this thread calls what blocks, or brings events: a stop waits for both."""
         return hasattr(self._inside, "thread") or _driver.polls_here()
 
     def is_in_loop(self) -> bool:
@@ -231,6 +223,9 @@ class Engine:
         later = Later()
         self._waiting.add(later)
 
+        async def wait() -> int:
+            return await waiting
+
         def complete(task: asyncio.Task[int]) -> None:
             self._waiting.discard(later)
             error = None if task.cancelled() else task.exception()
@@ -238,7 +233,7 @@ class Engine:
                 logger.error("a callback failed", exc_info=error)
             later.give(FAILED if task.cancelled() or error is not None else task.result())
 
-        self.task(waiting).add_done_callback(complete)
+        self.spawn(wait()).add_done_callback(complete)
         return later
 
 

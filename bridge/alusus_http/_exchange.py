@@ -91,8 +91,11 @@ class Exchange(Answer):
             raise _gone()
 
     def abandon(self) -> None:
-        """Close the connection, if the answer is not complete."""
-        lib.ah_exchange_abandon(self._connection, self.key[1])
+        """Close the connection, if the answer is not complete.
+
+        The log has the status with which it has begun, as of one that the client has in full.
+        """
+        lib.ah_exchange_abandon(self._connection, self.key[1], self.status)
 
     def fail(self, status: int = 500, reason: str = "Internal Server Error") -> bool:
         """Answer for an application that has failed, and close the connection.

@@ -130,6 +130,16 @@ class Batch:
     # message begin alike: connection, opcode, nothing, data and length.
     _EVENT = struct.Struct(f"@QiQ8xQiiQQQQ{ffi.sizeof('ah_event') - 80}x")
 
+    __slots__ = (
+        "_begin",
+        "_bytes",
+        "_events",
+        "_numbers",
+        "_owner_of_exchanges",
+        "_server",
+        "memory",
+    )
+
     def __init__(
         self,
         server: Server,

@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 from . import _callables, http
 from ._engine import Answer, Engine, logger
 from ._unreadable import FAILURES, UnreadableError, unreadable
-from .errors import ConnectionClosedError, InvalidHandleError
+from .errors import ConnectionClosedError, InvalidHandleError, TooLargeError
 from .request import BadRequest, Request
 from .response import Response
 from .websocket import Reject
@@ -24,8 +24,11 @@ Handler: TypeAlias = (
 _PART = 64 << 10  # bytes of a body that are read at once
 
 
-class _TooLarge(Exception):
-    """The body has more bytes than the route takes."""
+class _TooLarge(TooLargeError):
+    """The body has more bytes than the route takes.
+
+    It is told apart from what a program's other calls raise, as an `UnreadableError` is.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,25 +29,36 @@ _NO_LIMIT = 2**31  # beyond what the library takes of one message
 Authorize: TypeAlias = Callable[[Request], Awaitable[None] | None]
 
 
-class HasOnMessage(Protocol):
-    """An object that serves WebSockets; it may have the other methods, too."""
+# An object that serves WebSockets has one of these methods at least.
 
-    def on_message(self, ws: Any, message: Any, /) -> Any: ...
+
+class HasOnConnect(Protocol):
+    def on_connect(self, request: Any, /) -> Any: ...
 
 
 class HasOnReady(Protocol):
-    """An object that serves WebSockets which only listen."""
-
     def on_ready(self, ws: Any, /) -> Any: ...
+
+
+class HasOnMessage(Protocol):
+    def on_message(self, ws: Any, message: Any, /) -> Any: ...
+
+
+class HasOnClose(Protocol):
+    def on_close(self, ws: Any, code: Any, reason: Any, /) -> Any: ...
 
 
 Handler: TypeAlias = (
     Callable[[WebSocket], None]
     | Callable[[AsyncWebSocket], Coroutine[Any, Any, None]]
-    | type[HasOnMessage]
+    | type[HasOnConnect]
     | type[HasOnReady]
-    | HasOnMessage
+    | type[HasOnMessage]
+    | type[HasOnClose]
+    | HasOnConnect
     | HasOnReady
+    | HasOnMessage
+    | HasOnClose
 )
 
 
@@ -272,7 +283,7 @@ class _TaskSockets(Sockets):
         else:
             await ws.close()
         finally:
-            ws._inbox.abandon()
+            ws._give_up()
 
 
 # Objects

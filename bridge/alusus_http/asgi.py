@@ -38,6 +38,10 @@ _REQUEST = _exchange.REQUEST
 _MORE_BODY = _exchange.MORE_BODY
 
 _VERSIONS = {"version": "3.0", "spec_version": "2.4"}
+# From 2.4 on, Starlette learns from `send` alone that a client has gone: a stream that has nothing
+# to send would never end, nor leave its connection's thread to others. Below, it watches `receive`.
+# A body would be lost to that, so requests that have one keep the version.
+_VERSIONS_WITHOUT_BODY = {**_VERSIONS, "spec_version": "2.3"}
 
 _PERCENT = ord("%")  # an int is found in bytes faster than bytes are
 
@@ -169,7 +173,7 @@ class Request(Exchange):
 
 
 def _is_of_client(error: BaseException | None) -> bool:
-    """Whether an application raised this for its client has gone, as frameworks do."""
+    """Whether an application raised this because its client has gone."""
     while error is not None:
         if isinstance(error, BaseExceptionGroup) and any(map(_is_of_client, error.exceptions)):
             return True
@@ -329,11 +333,11 @@ class Server(_hosting.Server[Application]):
         self._serve_web_sockets(self._context)
 
     async def stop(self) -> None:
-        """Stop: what has begun is finished, within ten seconds, and then cancelled.
+        """Stop: requests are finished within ten seconds, then WebSockets within ten more.
 
-        Who waits for it may be cancelled: it goes on. Called in a task that it waits for, of a
-        request or another one in which the application was called, it only begins and returns.
-        Nothing happens to a server that does not run.
+        What takes longer is cancelled. Who waits for it may be cancelled: it goes on. Called in a
+        task that it waits for, of a request or another one in which the application was called, it
+        only begins and returns. Nothing happens to a server that does not run.
         """
         if self._changing is None:
             return
@@ -387,9 +391,13 @@ class Server(_hosting.Server[Application]):
         self._departing = True
         for request in self._requests.values():
             request.be_last()
-        await finished(in_thread(_hosting.await_requests, context, deadline))
-        tasks = [each.task for each in self._requests.values()]
-        await _finish(tasks, max(0.0, deadline - time.monotonic()))
+        while True:
+            # One whose task is not known yet is just beginning, in this one, and is awaited below.
+            tasks = [each.task for each in self._requests.values() if hasattr(each, "task")]
+            await _finish(tasks, max(0.0, deadline - time.monotonic()))
+            await finished(in_thread(_hosting.await_requests, context, deadline))
+            if all(each.task.done() for each in self._requests.values()):
+                return
 
     def _make_scope(self, peer: bytes) -> dict[str, Any]:
         """What is the same in all scopes of a connection, and room for the rest."""
@@ -436,6 +444,8 @@ class Server(_hosting.Server[Application]):
                 self._leave_undecided(key)
             return
         scope = self._scope(data[:head].split(b"\0"))
+        if not flags & _MORE_BODY and len(data) == head:
+            scope["asgi"] = _VERSIONS_WITHOUT_BODY
         request = self._requests[key] = Request(key, flags, scope, data[head:])
         if self._departing:
             request.be_last()

@@ -26,7 +26,7 @@ class UnknownOptionError(InvalidArgumentError):
 class WrongStateError(HttpError):
     """Not now: the server does not run, or runs already, or the connection is at another point.
 
-    Such as one on which no request is being answered, or no WebSocket is open.
+    No request is being answered on it, for example, or no WebSocket is open.
     """
 
 

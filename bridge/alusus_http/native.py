@@ -20,6 +20,10 @@ class NativeCallback:
     Attributes:
         address: Where the function is. It has to stay there until the server is stopped.
         name: What messages call it.
+
+    Raises:
+        TypeError: The address is no int.
+        ValueError: It is not above zero.
     """
 
     address: int

@@ -152,7 +152,11 @@ class Request:
 
     @cached_property
     def query(self) -> Query:
-        """The fields of the query string."""
+        """The fields of the query string.
+
+        Raises:
+            BadRequest: There are more than a thousand.
+        """
         return Query.parse(self.query_string)
 
     @cached_property
@@ -191,6 +195,7 @@ class Request:
 
         Raises:
             BadRequest: It is not UTF-8.
+            RuntimeError: As `body`.
         """
         try:
             return self.body.decode()
@@ -202,6 +207,7 @@ class Request:
 
         Raises:
             BadRequest: It is no JSON.
+            RuntimeError: As `body`.
         """
         try:
             return json.loads(self.body)
@@ -213,6 +219,7 @@ class Request:
 
         Raises:
             BadRequest: The body is no form, or has more than a thousand fields and files.
+            RuntimeError: As `body`.
         """
         if self.content_type == "application/x-www-form-urlencoded":
             return Query.parse(self.text)
@@ -224,6 +231,7 @@ class Request:
         Raises:
             BadRequest: The body is no form of type multipart/form-data, or has more than a thousand
                 fields and files.
+            RuntimeError: As `body`.
         """
         return {name: value for name, value in self._parts if isinstance(value, Upload)}
 
@@ -237,6 +245,7 @@ class Request:
                 answers with 400, as with the next one.
             ConnectionClosedError: The client has gone before the end.
             TimedOutError: Nothing has come for `request_timeout`; the answer is 408.
+            TooLargeError: There is more of it than `max_body_size`; the answer is 413.
         """
         if self._chunks is None:
             raise RuntimeError(_NO_STREAM)
@@ -254,6 +263,7 @@ class Request:
                 answers with 400, as with the next one.
             ConnectionClosedError: The client has gone before the end.
             TimedOutError: Nothing has come for `request_timeout`; the answer is 408.
+            TooLargeError: There is more of it than `max_body_size`; the answer is 413.
         """
         if self._chunks is None:
             raise RuntimeError(_NO_STREAM)

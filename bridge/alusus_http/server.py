@@ -49,10 +49,12 @@ class Server:
     """A web server in this process; there may be several.
 
     In a program with threads it runs between `start` and `stop`, in a `with` block, or while
-    `serve_forever` does; in one with asyncio in an `async with` block, or while `serve` does. In
-    the latter everything happens on the running loop's thread; in the former each request has a
-    thread while it is answered, sync handlers of WebSockets have one each, and async handlers run
-    on a loop that the server has a thread for.
+    `serve_forever` does; in one with asyncio in an `async with` block, or while `serve` does.
+
+    Sync functions run on threads: one for each request while it is answered, and one for each
+    WebSocket. Async functions run on the running loop; in a program with threads, on one that the
+    server has a thread for. Methods of objects are called where the events come: on the loop's
+    thread if there is a loop, else on the server's threads.
 
     Handlers are set by `route` and `websocket`, before the start or while it runs. A path serves
     itself; one that ends with `/**` serves everything below it.
@@ -499,7 +501,11 @@ class Server:
                 self.stop()
 
     def __enter__(self) -> Self:
-        """Start to serve, for the block."""
+        """Start to serve, for the block.
+
+        Raises:
+            HttpError: As `start`.
+        """
         self.start()
         return self
 
@@ -511,25 +517,24 @@ class Server:
         """Whether this thread is one that the stop waits for."""
         return engine.is_inside() or self._workers.is_current()
 
-    def _drain(self, engine: Engine) -> float:
-        """Wait for the requests that are being answered; returns until when handlers may run."""
-        deadline = time.monotonic() + self._grace
+    def _drain(self, engine: Engine, deadline: float) -> None:
+        """Close the ports, and wait for the requests if their loop is not closed."""
         with self._lock:
             pass  # the first client may have stopped what has not quite started
         _hosting.stop_listening(engine.context)
-        if not _hosting.await_requests(engine.context, deadline):
+        if not engine.forsake() and not _hosting.await_requests(engine.context, deadline):
             logger.warning("a request is still being answered %g s after the stop", self._grace)
-        return deadline
 
     def _stop_here(self, engine: Engine) -> bool:
-        """Stop a server without a loop. False: not on this thread, which answers a request."""
+        """Stop a server without a loop. False: not on this thread, for which the stop waits."""
         with self._lock:
             begun, self._ending = self._ending, True
         if begun:
             return True
-        deadline = self._drain(engine)
+        deadline = time.monotonic() + self._grace
         failure: BaseException | None = None
         try:
+            self._drain(engine, deadline)
             engine.stop(deadline, self._give_up)
         except WrongThreadError:
             self._ending = False
@@ -539,10 +544,12 @@ class Server:
                 self._ending = False
                 raise
             failure = error  # of a callback
-        left = self._workers.join(max(_left(deadline), _LAST_WORDS))
+        try:
+            left = self._workers.join(max(_left(deadline), _LAST_WORDS))
+        finally:  # whatever interrupts it, nothing is left to stop
+            self._close()
         if left:
-            logger.warning("%d handlers still run %g s after the stop", left, self._grace)
-        self._close()
+            logger.warning("handlers that still run %g s after the stop: %d", self._grace, left)
         if failure is not None:
             raise failure
         return True
@@ -552,7 +559,7 @@ class Server:
     async def serve(self) -> None:
         """Serve until `stop` is called, the task is cancelled, or SIGINT or SIGTERM comes.
 
-        Everything happens on the running loop. Signals are heeded when it runs on the main thread.
+        Async handlers run on the running loop. Signals are heeded when that is the main thread's.
 
         Raises:
             HttpError: As `start`.
@@ -572,7 +579,11 @@ class Server:
                 await self._stop_on_loop(engine)
 
     async def __aenter__(self) -> Self:
-        """Start to serve on the running loop, for the block."""
+        """Start to serve on the running loop, for the block.
+
+        Raises:
+            HttpError: As `start`.
+        """
         self._entered = await self._start_on_loop()
         return self
 
@@ -620,9 +631,10 @@ class Server:
     async def _shut_down(self, engine: Engine) -> None:
         """Stop. A loop that ends cancels this, too, with all tasks, and it is done nevertheless."""
         try:
-            draining = in_thread(self._drain, engine)
+            deadline = time.monotonic() + self._grace
+            draining = in_thread(self._drain, engine, deadline)
             await finished(draining)
-            deadline = draining.result()
+            draining.result()
             stop = in_thread(engine.stop, deadline)
             await finished(stop, timeout=_left(deadline))
             if not stop.done():

@@ -310,6 +310,7 @@ class WebSocket(_Common):
         Raises:
             ConnectionClosed: The WebSocket is closed or closing.
             QueueFullError: The message was dropped, by that policy.
+            TypeError: It is no message.
         """
         if self._reader is None:
             self._write(message)
@@ -326,6 +327,8 @@ class WebSocket(_Common):
             ConnectionClosed: There is none and none will come.
             TimeoutError: None came in time.
             InvalidArgumentError: The time is below zero, or without an end.
+            RuntimeError: The messages go to an object's `on_message`.
+            TypeError: The time is no number.
         """
         if self._reader is None:
             raise RuntimeError("the messages of this WebSocket go to the on_message of its object")
@@ -412,6 +415,7 @@ class AsyncWebSocket(_Common):
 
         Raises:
             ConnectionClosed: The WebSocket is closed or closing.
+            TypeError: It is no message.
         """
         if not self._line:
             try:
@@ -425,6 +429,7 @@ class AsyncWebSocket(_Common):
 
         Raises:
             ConnectionClosed: There is none and none will come.
+            RuntimeError: Another task is receiving.
         """
         return await self._inbox.get()
 

@@ -257,10 +257,14 @@ class Server(_hosting.Server["WSGIApplication"]):
                 return
             deadline = time.monotonic() + _hosting.GRACE
             self._stopping = True
-            _hosting.stop_listening(context)  # or there would always be a request
-            for call in list(self._running.values()):
-                call.be_last()
-            _hosting.await_requests(context, deadline)
+            try:
+                _hosting.stop_listening(context)  # or there would always be a request
+                for call in list(self._running.values()):
+                    call.be_last()
+                _hosting.await_requests(context, deadline)
+            except BaseException:  # such as that of Ctrl-C
+                self._context = context  # which can still be stopped
+                raise
             with _driver.giving_up(context, deadline):
                 http.stop_server(context)
 

@@ -85,7 +85,7 @@ static int offer(struct mg_connection *civetweb, struct connection *connection)
     if (status != 0)
         return refuse(civetweb, status, reason);
     /* Who stops a server has no request answered any more; its WebSockets may still say goodbye. */
-    if (web_sockets_are_stopping(&server->web_sockets))
+    if (atomic_load(&server->in_flight.closed))
         return refuse(civetweb, 503, "the server stops");
     if (atomic_load(&server->departing))
         civetweb_close_after_answer(civetweb);
@@ -124,10 +124,13 @@ static int begin_request(struct mg_connection *civetweb)
     if (connection != NULL)
         connection_begin_request(connection);
     status = offer(civetweb, connection);
-    if (status > 0 && connection != NULL)
-        request_skip_body(connection);
-    else
+    if (status > 0 && connection != NULL) {
+        if (!connection->posted_exchange.lent) /* else the request goes on */
+            connection_end_request(connection);
+        request_skip_body(connection); /* for which a client may take long that has its answer */
+    } else {
         civetweb_forget_user(civetweb); /* it finds that out again */
+    }
     return status;
 }
 

@@ -32,7 +32,17 @@ void in_flight_end(struct in_flight *in_flight)
         wake(in_flight);
 }
 
-int64_t in_flight_await(struct in_flight *in_flight, int milliseconds)
+static int64_t look(struct in_flight *in_flight, bool last)
+{
+    int64_t count = atomic_load(&in_flight->count);
+
+    if (count > 0 || !last)
+        return count;
+    atomic_store(&in_flight->closed, true);
+    return atomic_load(&in_flight->count);
+}
+
+int64_t in_flight_await(struct in_flight *in_flight, int milliseconds, bool last)
 {
     struct timespec deadline = clock_after(milliseconds > 0 ? milliseconds : 0);
     int64_t count;
@@ -40,7 +50,7 @@ int64_t in_flight_await(struct in_flight *in_flight, int milliseconds)
 
     atomic_fetch_add(&in_flight->waiters, 1);
     pthread_mutex_lock(&in_flight->mutex);
-    while ((count = atomic_load(&in_flight->count)) > 0 && !in_flight->given_up && in_time) {
+    while ((count = look(in_flight, last)) > 0 && !in_flight->given_up && in_time) {
         if (milliseconds < 0)
             pthread_cond_wait(&in_flight->changed, &in_flight->mutex);
         else
@@ -55,6 +65,7 @@ int64_t in_flight_await(struct in_flight *in_flight, int milliseconds)
 
 void in_flight_give_up(struct in_flight *in_flight)
 {
+    atomic_store(&in_flight->closed, true);
     pthread_mutex_lock(&in_flight->mutex);
     in_flight->given_up = true;
     pthread_cond_broadcast(&in_flight->changed);

@@ -14,6 +14,10 @@ struct in_flight {
     _Atomic int64_t count;
     atomic_int waiters;
 
+    /* No request is answered any more. Whoever begins one looks at this afterwards, and who waits for the last ones
+     * looks at the count once this is set: a request that is answered is waited for. */
+    atomic_bool closed;
+
     pthread_mutex_t mutex; /* guards `given_up`; held from a waiter's look at the count until it sleeps */
     pthread_cond_t changed;
     bool given_up; /* the server stops, and nobody is to wait */
@@ -26,11 +30,11 @@ void in_flight_free(struct in_flight *in_flight);
 void in_flight_begin(struct in_flight *in_flight);
 void in_flight_end(struct in_flight *in_flight);
 
-/* Wait until there are none, for so many milliseconds, or for ever if that is -1. Returns how many there are, or -1 when
- * nobody is to wait any more. */
-int64_t in_flight_await(struct in_flight *in_flight, int milliseconds);
+/* Wait until there are none, for so many milliseconds, or for ever if that is -1; and then close, if these are the last.
+ * Returns how many there are, or -1 when nobody is to wait any more. */
+int64_t in_flight_await(struct in_flight *in_flight, int milliseconds, bool last);
 
-/* Let nobody wait any more. */
+/* Close, and let nobody wait any more. */
 void in_flight_give_up(struct in_flight *in_flight);
 
 #endif

@@ -152,7 +152,7 @@ static void take_next(struct connection *connection)
     if (ahead == AHEAD_NOTHING)
         return;
     if (ahead == AHEAD_OTHER || atomic_load(&connection->server->departing) ||
-        web_sockets_are_stopping(&connection->server->web_sockets) ||
+        atomic_load(&connection->server->in_flight.closed) ||
         handlers_have_authorizations(&connection->server->handlers)) {
         call_worker(exchange);
         return;
@@ -580,7 +580,7 @@ int32_t ah_exchange_read(ah_connection *handle, uint64_t number)
     return 0;
 }
 
-int32_t ah_exchange_abandon(ah_connection *handle, uint64_t number)
+int32_t ah_exchange_abandon(ah_connection *handle, uint64_t number, int32_t status)
 {
     struct connection *connection;
     struct posted_exchange *exchange;
@@ -594,7 +594,7 @@ int32_t ah_exchange_abandon(ah_connection *handle, uint64_t number)
     if (exchange->open && exchange->number == number && !exchange->answered) {
         exchange->answered = true;
         if (exchange->refusal == NULL)
-            exchange->status = 500;
+            exchange->status = status > 0 ? status : 500;
         civetweb_close_after_answer(connection->civetweb);
         call_worker(exchange);
     }

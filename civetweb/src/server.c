@@ -305,7 +305,7 @@ int32_t rt_await_requests(struct server *server, int32_t timeout_ms)
         error_set(AH_ERROR_WRONG_THREAD, "a callback waits for itself: call this on a thread that no callback runs on");
         return -1;
     }
-    left = in_flight_await(&server->in_flight, timeout_ms);
+    left = in_flight_await(&server->in_flight, timeout_ms, atomic_load(&server->departing));
     if (left < 0)
         set_stopped_error();
     return (int32_t)left;

@@ -26,7 +26,7 @@ def count(connection: http.Connection, user_data: object) -> int:
     """Say how long each field is, as it comes in: none of them is in memory as a whole."""
     try:
         field = http.next_form_field(connection)
-    except errors.MalformedError as error:
+    except errors.HttpError as error:
         http.send_error(connection, 400, str(error))
         return 400
     if field is None:
@@ -35,12 +35,15 @@ def count(connection: http.Connection, user_data: object) -> int:
     http.start_response(connection, 200)
     http.add_response_header(connection, "Content-Type", "text/plain; charset=utf-8")
     http.send_response_headers(connection)
-    while field is not None:
-        length = 0
-        while data := http.read_form_field(connection, 4096):
-            length += len(data)
-        http.send_chunk(connection, f"{field.name}: {length} bytes\n")
-        field = http.next_form_field(connection)
+    try:
+        while field is not None:
+            length = 0
+            while data := http.read_form_field(connection, 4096):
+                length += len(data)
+            http.send_chunk(connection, f"{field.name}: {length} bytes\n")
+            field = http.next_form_field(connection)
+    except errors.HttpError:
+        return 400  # the answer has begun: it breaks off
     http.send_chunk(connection, "")
     return 200
 

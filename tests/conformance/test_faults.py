@@ -185,7 +185,7 @@ def test_connections_that_come_and_go_leave_nothing(servers: Servers) -> None:
     assert resident(server) < memory + (12 << 20)  # four thousand connections of 3 KiB were that
 
 
-def test_a_full_table_of_descriptors(tmp_path: Path) -> None:
+def test_a_full_table_of_descriptors() -> None:
     """Clients beyond it wait or are sent away; when others go, they are served again."""
     with echo_server() as server:
         used = descriptors(server)

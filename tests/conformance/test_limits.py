@@ -479,6 +479,6 @@ def test_unknown_options() -> None:
     assert 'nearest is "websocket_threads"' in refusal("websocket_thread", "5")
 
 
-def test_the_last_one_counts(servers: Servers) -> None:
+def test_the_last_one_counts() -> None:
     said = refusal("websocket_threads", "5", "websocket_threads", "none")
     assert '"none"' in said

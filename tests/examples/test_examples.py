@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def test_form(language: str) -> None:
     with run(language, "form") as server:
         behaviour.form(server)
         eventually(f"Form at http://{server.address}\n", server)
+
+
+def test_form_that_ends_too_early(language: str) -> None:
+    begun = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--B'
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    with run(language, "form") as server:
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=REPLY)) as client:
+            client.request("POST", "/sent", begun, headers)
+            with pytest.raises(IncompleteRead):
+                client.getresponse().read()
+        behaviour.form(server)
+        assert "Traceback" not in server.output
 
 
 def test_chat(language: str) -> None:

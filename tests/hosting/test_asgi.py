@@ -679,6 +679,56 @@ def test_stopping_waits_for_what_has_begun() -> None:
     loop.close()
 
 
+def test_what_clients_ask_is_answered_while_a_stop_waits_for_work_after_an_answer() -> None:
+    loop = Loop()
+    working, asked = asyncio.Event(), asyncio.Event()
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/late":
+            asked.set()
+            await asyncio.sleep(0.7)  # workers look for a stop twice a second
+        await whole(scope, receive, send)
+        if scope["path"] == "/work":
+            working.set()
+            await asked.wait()
+
+    server = asgi.Server(application, {"listening_ports": "127.0.0.1:0"})
+    loop.run(server.start())
+    with Client(server.ports[0]) as first, Client(server.ports[0]) as second:
+        assert second.get("/").status == 200
+        first.get("/work")
+        loop.run(working.wait())
+        stopped = asyncio.run_coroutine_threadsafe(server.stop(), loop.loop)
+        with pytest.raises(TimeoutError):
+            stopped.result(0.3)
+        assert second.get("/late").body == b"a whole body"
+        stopped.result(REPLY)
+    loop.close()
+
+
+def test_an_eager_task_may_stop_its_server() -> None:
+    eager = vars(asyncio).get("eager_task_factory")
+    if eager is None:
+        pytest.skip("eager tasks came with Python 3.12")
+
+    @http_only
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await server.stop()
+        await whole(scope, receive, send)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(eager)
+        await server.start()
+        async with httpx.AsyncClient() as client:
+            response = await client.get(f"http://127.0.0.1:{server.ports[0]}")
+            assert response.content == b"a whole body"
+        await server.stop()
+
+    server = asgi.Server(application, {"listening_ports": "127.0.0.1:0"})
+    asyncio.run(main())
+
+
 def test_serve_ends_when_it_is_cancelled() -> None:
     port = free_port()
 

@@ -47,6 +47,10 @@ async def app(scope, receive, send):
             await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
             await send({"type": "websocket.http.response.body", "body": b"who?", "more_body": True})
             await send({"type": "websocket.http.response.body", "body": b" you?"})
+        elif scope["path"] == "/open":
+            await send({"type": "websocket.accept"})
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
         else:
             await send({"type": "websocket.close"})
         return
@@ -59,6 +63,10 @@ async def app(scope, receive, send):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
         return
+    if scope["path"] == "/endless":
+        await send({"type": "http.response.start", "status": 206, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": bytes(9999), "more_body": True})
     await send({"type": "http.response.start", "status": 200, "headers": []})
     body = f"asgi {scope['scheme']} {scope['root_path']} {type(asyncio.get_running_loop())}"
     await send({"type": "http.response.body", "body": body.encode()})
@@ -73,6 +81,9 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         print("slow begins", flush=True)
         time.sleep(60)
+    if environ["PATH_INFO"] == "/endless":
+        start_response("206 Partial Content", [])
+        return iter(lambda: bytes(9999), None)
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["PATH_INFO"] == "/pieces":
         return iter([b"one", b"two", b"four"])
@@ -122,6 +133,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(*arguments: str | Path) -> list[str | Path]:
     return [sys.executable, "-m", "alusus_http", "serve", *arguments]
+
+
+def ended(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command, which is to end by itself."""
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=REPLY, check=False
+    )
 
 
 @contextmanager
@@ -242,6 +260,27 @@ def test_the_access_log_of_a_body_in_pieces(folder: Path, target: str) -> None:
         eventually('"GET /pieces HTTP/1.1" 200 10$', program)
 
 
+@pytest.mark.parametrize("target", ["served:app", "served:application"])
+def test_the_access_log_of_an_answer_whose_client_leaves(folder: Path, target: str) -> None:
+    with serving(folder, target, "--access-log") as program:
+        with socket.create_connection(("127.0.0.1", program.port)) as client:
+            client.sendall(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 206 ")
+        eventually(r'"GET /endless HTTP/1\.1" 206 \d+$', program)
+
+
+@pytest.mark.parametrize("referer", [None, "http://r/"])
+def test_the_access_log_of_a_web_socket(folder: Path, referer: str | None) -> None:
+    headers = {} if referer is None else {"Referer": referer}
+    with serving(folder, "served:app", "--access-log", "json") as program:
+        url = f"ws://{program.address}/open"
+        with connect(url, additional_headers=headers, user_agent_header="x (y; z)"):
+            line = eventually("^{.*}$", program).splitlines()[-1]
+    entry = json.loads(line)
+    assert (entry["target"], entry["status"], entry["agent"]) == ("/open", 101, "x (y; z)")
+    assert entry.get("referer") == referer
+
+
 @pytest.mark.parametrize("form", ["common", "json"])
 def test_the_access_log_of_refused_web_sockets(folder: Path, form: str) -> None:
     with serving(folder, "served:app", "--access-log", form) as program:
@@ -289,13 +328,7 @@ def test_the_access_log_of_refused_web_sockets(folder: Path, form: str) -> None:
     ],
 )
 def test_errors(folder: Path, arguments: list[str], message: str) -> None:
-    done = subprocess.run(
-        command(*arguments, "--app-dir", folder, "--port", str(free_port())),
-        capture_output=True,
-        text=True,
-        timeout=REPLY,
-        check=False,
-    )
+    done = ended(*arguments, "--app-dir", folder, "--port", str(free_port()))
     assert done.returncode == 1
     assert done.stderr.startswith("alusus-http: ")
     assert re.search(message, done.stderr), done.stderr
@@ -303,13 +336,7 @@ def test_errors(folder: Path, arguments: list[str], message: str) -> None:
 
 def test_a_failing_module_is_told_without_the_way_there(folder: Path) -> None:
     for name, lines in (("broken", 4), ("wrong", 4)):
-        done = subprocess.run(
-            command(name, "--app-dir", folder),
-            capture_output=True,
-            text=True,
-            timeout=REPLY,
-            check=False,
-        )
+        done = ended(name, "--app-dir", folder)
         told = done.stderr.splitlines()
         assert told[0] == f"alusus-http: importing {name} failed:"
         assert f'File "{folder / name}.py", line 1' in done.stderr
@@ -317,13 +344,7 @@ def test_a_failing_module_is_told_without_the_way_there(folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
-    done = subprocess.run(
-        command("served", "--app-dir", folder / "no"),
-        capture_output=True,
-        text=True,
-        timeout=REPLY,
-        check=False,
-    )
+    done = ended("served", "--app-dir", folder / "no")
     assert done.returncode == 1
     assert done.stderr == f"alusus-http: --app-dir: there is no folder {folder / 'no'}\n"
 
@@ -335,13 +356,7 @@ def test_a_key_of_another_certificate_is_told_by_its_name(
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
     only = tmp_path / "certificate.pem"
     only.write_text(certificate.read_text().split("KEY-----\n")[-1], encoding="ascii")
-    done = subprocess.run(
-        command("served", "--app-dir", folder, "--certificate", only, "--key", key, "--port", "0"),
-        capture_output=True,
-        text=True,
-        timeout=REPLY,
-        check=False,
-    )
+    done = ended("served", "--app-dir", folder, "--certificate", only, "--key", key, "--port", "0")
     assert done.returncode == 1
     assert f"the private key in {key} and {only} is not that of its certificate" in done.stderr
 
@@ -361,13 +376,7 @@ def test_a_key_of_another_certificate_is_told_by_its_name(
 def test_values_are_checked_before_the_application_starts(
     folder: Path, option: str, value: str, message: str
 ) -> None:
-    done = subprocess.run(
-        command("served", "--app-dir", folder, f"{option}={value}"),
-        capture_output=True,
-        text=True,
-        timeout=REPLY,
-        check=False,
-    )
+    done = ended("served", "--app-dir", folder, f"{option}={value}")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"argument {option}: {value!r}" in done.stderr
     assert message in done.stderr
@@ -385,13 +394,7 @@ def test_values_are_checked_before_the_application_starts(
     ],
 )
 def test_a_server_has_its_own_options(folder: Path, arguments: list[str], named: str) -> None:
-    done = subprocess.run(
-        command("own", "--app-dir", folder, *arguments),
-        capture_output=True,
-        text=True,
-        timeout=REPLY,
-        check=False,
-    )
+    done = ended("own", "--app-dir", folder, *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("alusus-http: own is a Server, which has its own options: ")
     assert named in done.stderr
@@ -399,13 +402,7 @@ def test_a_server_has_its_own_options(folder: Path, arguments: list[str], named:
 
 @pytest.mark.parametrize("name", ["serves", "starts"])
 def test_a_module_that_serves_when_it_is_imported(folder: Path, name: str) -> None:
-    done = subprocess.run(
-        command(name, "--app-dir", folder),
-        capture_output=True,
-        text=True,
-        timeout=REPLY,
-        check=False,
-    )
+    done = ended(name, "--app-dir", folder)
     assert done.returncode == 1
     assert done.stderr.startswith(f"alusus-http: the module {name} serves while it is imported")
     assert 'if __name__ == "__main__":' in done.stderr
@@ -415,13 +412,7 @@ def test_a_module_that_serves_when_it_is_imported(folder: Path, name: str) -> No
 def test_a_port_in_use(folder: Path, target: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            command(target, "--app-dir", folder, "--port", str(port)),
-            capture_output=True,
-            text=True,
-            timeout=REPLY,
-            check=False,
-        )
+        done = ended(target, "--app-dir", folder, "--port", str(port))
     assert (done.returncode, f"{port}" in done.stderr, "in use" in done.stderr) == (1, True, True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -162,6 +163,32 @@ def test_starlette(tmp_path: Path) -> None:
             socket.send("hi")
             assert socket.recv(REPLY) == '{"heard":"hi"}'
     assert done == ["later"]
+
+
+def test_a_stream_whose_client_leaves_ends_though_it_sends_nothing() -> None:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response, StreamingResponse
+    from starlette.routing import Route
+
+    ended = threading.Semaphore(0)
+
+    async def events(request: Request) -> Response:
+        async def lines() -> AsyncIterator[str]:
+            try:
+                yield "data: 1\n\n"
+                await asyncio.Event().wait()
+            finally:
+                ended.release()
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    app = Starlette(routes=[Route("/events", events)])
+    with asgi_served(app, num_threads="1") as served:
+        for _ in range(3):
+            with httpx.stream("GET", f"{served.url}/events", timeout=REPLY) as answer:
+                assert next(answer.iter_lines()) == "data: 1"
+            assert ended.acquire(timeout=REPLY)
 
 
 def test_fastapi() -> None:

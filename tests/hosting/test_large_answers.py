@@ -85,6 +85,16 @@ def start_files(options: dict[str, str], folder: Path) -> tuple[int, Callable[[]
     return server.ports[0], server.stop
 
 
+STARTS = [
+    pytest.param(start_asgi(in_one_piece), id="asgi"),
+    pytest.param(start_asgi(in_two_pieces), id="asgi in two pieces"),
+    pytest.param(start_wsgi, id="wsgi"),
+    pytest.param(start_route, id="route"),
+    pytest.param(start_async_route, id="async route"),
+    pytest.param(start_files, id="file"),
+]
+
+
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
     """Stop in the block, and see that it ends."""
@@ -97,18 +107,21 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("start", STARTS)
+def test_a_client_that_has_its_answer_may_keep_its_body(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port, stop = start({"listening_ports": "127.0.0.1:0"}, tmp_path)
+    with Client(port) as client:
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nthe beginning")
+        client.receive()
+        with stopping(stop):
+            pass
+    assert "still being answered" not in caplog.text
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-@pytest.mark.parametrize(
-    "start",
-    [
-        pytest.param(start_asgi(in_one_piece), id="asgi"),
-        pytest.param(start_asgi(in_two_pieces), id="asgi in two pieces"),
-        pytest.param(start_wsgi, id="wsgi"),
-        pytest.param(start_route, id="route"),
-        pytest.param(start_async_route, id="async route"),
-        pytest.param(start_files, id="file"),
-    ],
-)
+@pytest.mark.parametrize("start", STARTS)
 def test_a_client_that_is_slow_gets_all_of_its_answer(
     start: Start, secure: bool, certificate: Path, tmp_path: Path
 ) -> None:

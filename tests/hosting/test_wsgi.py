@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -372,8 +373,6 @@ def test_write(served: Served) -> None:
 def test_exc_info_replaces_what_has_not_been_sent(served: Served) -> None:
     @page
     def replaces(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        import sys
-
         start_response("200 OK", [*PLAIN, ("Content-Length", "7")])
         try:
             raise KeyError("lost")
@@ -390,8 +389,6 @@ def test_exc_info_raises_what_comes_too_late(
 ) -> None:
     @page
     def late(environ: Environ, start_response: Any) -> Iterator[bytes]:
-        import sys
-
         start_response("200 OK", PLAIN)
         yield b"begun"
         try:
@@ -492,7 +489,7 @@ def fails_midway() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("pieces", [endless, fails_midway, lambda: [b"x"]])
-def test_the_iterable_is_closed(served: Served, pieces: Callable[[], Iterable[bytes]]) -> None:
+def test_the_iterable_is_closed(pieces: Callable[[], Iterable[bytes]]) -> None:
     result = Closing(pieces())
 
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:

@@ -43,7 +43,7 @@ static void begin(const ah_event *event)
         snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
         ah_exchange_write(connection, exchange, head, strlen(head), 0);
         if (ah_exchange_write(connection, exchange, large, LARGE, 200) < 0)
-            ah_exchange_abandon(connection, exchange);
+            ah_exchange_abandon(connection, exchange, 200);
     } else if (strcmp(path, "/wait") == 0) {
         return; /* for AH_EXCHANGE_GONE */
     } else if (event->arguments.exchange.flags & AH_EXCHANGE_MORE_BODY) {
@@ -70,7 +70,7 @@ static void handle(const ah_event *event)
         break;
     case AH_EXCHANGE_GONE:
         atomic_fetch_add(&gone, 1);
-        ah_exchange_abandon(connection, exchange);
+        ah_exchange_abandon(connection, exchange, 0);
         break;
     }
 }

@@ -738,7 +738,7 @@ def test_subprotocols_that_are_none(ours: http.Client) -> None:
             http.connect_web_socket(ours, "ws://127.0.0.1", subprotocols=[name])
 
 
-def test_options_that_are_wrong(certificate: Path, tmp_path: Path) -> None:
+def test_options_that_are_wrong(tmp_path: Path) -> None:
     with pytest.raises(UnknownOptionError, match='no option "num_threads"; it has'):
         http.start_client({"num_threads": "1"})
     with pytest.raises(UnknownOptionError, match="websocket_origins"):

@@ -208,7 +208,10 @@ def test_a_key_with_a_passphrase_asks_nobody(tmp_path: Path, certificate: Path) 
     locked = tmp_path / "locked.pem"
     command = ["openssl", "pkey", "-aes256", "-passout", "pass:secret", "-in", str(certificate)]
     locked.write_bytes(subprocess.check_output(command) + certificate.read_bytes())
-    master, terminal = os.openpty()
+    try:
+        master, terminal = os.openpty()
+    except OSError as error:
+        pytest.skip(f"no terminal can be made ({error.strerror}): mount /dev/pts")
     try:
         done = subprocess.run(
             [sys.executable, "-c", LOCKED_KEY, str(locked)],

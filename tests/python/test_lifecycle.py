@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 import alusus_http
 from alusus_http import http
 from alusus_http.errors import InvalidArgumentError, InvalidHandleError, WrongThreadError
+from tests.http_client import Client
 from tests.python.serving import TEXT, respond, serving, start, until
 from tests.support import REPLY, free_port, heed_interrupts
 
@@ -167,6 +168,32 @@ def test_requests_in_flight_are_awaited() -> None:
         http.set_web_socket_handler(server.context, "/socket", data_handler=lambda *_: 1)
         with server.web_socket("/socket"):
             assert http.await_requests(server.context, -1) == 0
+
+
+def test_no_request_begins_behind_the_last_ones_that_are_awaited() -> None:
+    def answer(connection: http.Connection) -> int:
+        return respond(connection, "ok")
+
+    with serving(answer, enable_keep_alive="yes") as server, ExitStack() as stack:
+        early, late = (stack.enter_context(Client(server.port)) for _ in range(2))
+        for client in (early, late):
+            assert client.ask("/").status == 200
+        assert http.await_requests(server.context, -1) == 0
+        http.stop_listening(server.context)
+        assert early.ask("/").status == 200
+        assert http.await_requests(server.context, -1) == 0
+        assert late.ask("/").status == 503
+        assert http.await_requests(server.context, -1) == 0
+
+
+def test_a_request_that_is_answered_is_not_in_flight_though_its_body_stalls() -> None:
+    with (
+        serving(lambda c: respond(c, "ok"), enable_keep_alive="yes") as server,
+        Client(server.port) as client,
+    ):
+        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nthe beginning")
+        assert client.receive().body == b"ok"
+        assert http.await_requests(server.context, int(REPLY * 1000)) == 0
 
 
 def test_nobody_awaits_requests_of_a_server_that_is_stopped() -> None:

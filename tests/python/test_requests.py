@@ -7,7 +7,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -229,7 +228,7 @@ def test_callables_that_block_hold_up_nobody(server: Server) -> None:
     assert [answers.get_nowait() for _ in threads] == [b"all here"] * together.parties
 
 
-def test_every_callback_of_the_table(tmp_path: Path) -> None:
+def test_every_callback_of_the_table() -> None:
     calls: queue.Queue[tuple[object, ...]] = queue.Queue()
     address = 0x1234
     data: list[object] = []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -22,38 +22,26 @@ __all__ = ["serve"]
 def on_loop(server: Server) -> Iterator[Server]:
     """Run a server as a program with asyncio does, its loop on another thread."""
     server._place = ("127.0.0.1", 0)
-    started = threading.Event()
-    ended: list[asyncio.Event] = []
-    failures: list[BaseException] = []
+    started: Future[Callable[[], object]] = Future()  # its result ends the program
 
     async def main() -> None:
-        ended.append(asyncio.Event())
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
         async with server:
-            loop.append(asyncio.get_running_loop())
-            started.set()
-            await ended[0].wait()
+            started.set_result(lambda: loop.call_soon_threadsafe(ended.set))
+            await ended.wait()
 
-    def run() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        program = thread.submit(asyncio.run, main())
+        either: list[Future[Any]] = [started, program]
+        wait(either, return_when=FIRST_COMPLETED)
+        if not started.done():
+            program.result()  # raises why
+        end = started.result()
         try:
-            asyncio.run(main())
-        except BaseException as error:
-            failures.append(error)
+            yield server
         finally:
-            started.set()
-
-    loop: list[asyncio.AbstractEventLoop] = []
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait()
-    if failures:
-        raise failures[0]
-    try:
-        yield server
-    finally:
-        loop[0].call_soon_threadsafe(ended[0].set)
-        thread.join()
-    if failures:
-        raise failures[0]
+            end()
+            program.result()
 
 
 @pytest.fixture(params=["threads", "loop"])

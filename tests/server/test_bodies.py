@@ -18,6 +18,7 @@ from alusus_http.errors import (
     HttpError,
     MalformedError,
     TimedOutError,
+    TooLargeError,
 )
 from alusus_http.testing import running
 from tests.http_client import Client
@@ -174,6 +175,7 @@ def test_a_client_may_go_in_the_middle(server: Server, start: Start) -> None:
         (CHUNKED, b"3\r\nabc\r\n", TimedOutError),
         ("Content-Length: 9", b"abc", TimedOutError),
         ("Content-Length: 9", b"abc", ConnectionClosedError),
+        (CHUNKED, b"3\r\nabc\r\n7\r\ndefghij\r\n0\r\n\r\n", TooLargeError),
     ],
 )
 def test_a_handler_that_reads_may_answer_otherwise(
@@ -181,7 +183,7 @@ def test_a_handler_that_reads_may_answer_otherwise(
 ) -> None:
     server = Server(0, request_timeout=TIMEOUT)
 
-    @server.route("/", methods=["POST"], stream=True)
+    @server.route("/", methods=["POST"], stream=True, max_body_size=9)
     def read(request: Request) -> Response:
         got = b""
         try:

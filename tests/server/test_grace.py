@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from websockets.sync.client import ClientConnection
@@ -31,7 +33,7 @@ class Stuck:
         self.released = threading.Event()
         self.returned = threading.Event()
 
-    def __call__(self, *arguments: object) -> str:
+    def __call__(self, *arguments: object) -> Any:
         self.begun.set()
         self.released.wait()
         self.returned.set()
@@ -47,7 +49,7 @@ def stuck() -> Iterator[Stuck]:
         assert made.returned.wait(REPLY)
 
 
-def ask(server: Server) -> None:
+def ask(server: Server | wsgi.Server) -> None:
     """Ask for a page that may never come."""
     port = server.ports[0]
     threading.Thread(target=exchange, args=(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).start()
@@ -63,6 +65,60 @@ def test_a_stop_without_grace(stuck: Stuck, asked: bool, caplog: pytest.LogCaptu
         assert stuck.begun.wait(REPLY)
     server.stop()
     assert ("still being answered" in caplog.text) == asked
+
+
+@contextmanager
+def interrupted(after: float) -> Iterator[None]:
+    """Do to the block, which waits, what Ctrl-C does, after so many seconds."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(after, signal.pthread_kill, (main, signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("hosted", [False, True])
+def test_a_stop_that_was_interrupted_can_be_done_again(stuck: Stuck, hosted: bool) -> None:
+    server: Server | wsgi.Server
+    if hosted:
+        server = wsgi.Server(stuck, {"listening_ports": "127.0.0.1:0"})
+    else:
+        server = Server(0)
+        server.route("/")(stuck)
+    server.start()
+    ask(server)
+    assert stuck.begun.wait(REPLY)
+    with interrupted(0.2):
+        server.stop()
+    assert server.ports != []
+    stuck.released.set()
+    stopping = threading.Thread(target=server.stop, daemon=True)
+    stopping.start()
+    stopping.join(REPLY)
+    assert server.ports == []
+
+
+def test_a_stop_that_is_interrupted_when_only_handlers_run_has_ended(
+    stuck: Stuck, client: Client
+) -> None:
+    server = Server(0, grace=GRACE)
+    server.websocket("/")(lambda ws: stuck())
+    server.start()
+    client(server, "/")
+    assert stuck.begun.wait(REPLY)
+    with interrupted(GRACE + 0.4):
+        server.stop()
+    assert server.ports == []
+    waiting = threading.Thread(target=server.wait, daemon=True)
+    waiting.start()
+    waiting.join(REPLY)
+    assert not waiting.is_alive()
 
 
 def test_a_request_that_is_not_answered(run: Serve, stuck: Stuck) -> None:
@@ -135,9 +191,7 @@ def test_others_that_are_quick_are_not_given_up(stuck: Stuck) -> None:
     assert answers == [(200, "in time")]
 
 
-def test_an_application_of_wsgi(
-    stuck: Stuck, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_application_of_wsgi(stuck: Stuck, monkeypatch: pytest.MonkeyPatch) -> None:
     def application(environ: object, start_response: Callable[..., object]) -> list[bytes]:
         stuck()
         return []
@@ -273,6 +327,6 @@ def test_one_time_is_for_all(
         assert both.begun.wait(REPLY)
         begin = time.monotonic()
     assert 1.9 < time.monotonic() - begin < 3.9
-    assert "1 handlers still run" in caplog.text
+    assert "handlers that still run 2 s after the stop: 1" in caplog.text
     both.released.set()
     until(both.returned.is_set)

@@ -94,6 +94,7 @@ def site(request: pytest.FixtureRequest, run: Serve, tmp_path: Path) -> Server:
     add("/moved", lambda r: Response.redirect("/text"))
     add("/tree/**", lambda r: r.path)
     add("/tree/deep/**", lambda r: "deep")
+    add("/page", lambda r: Response.html(f"<p>{r.raw_path}"))
     add("/who", lambda r: f"{r.peer[0]} {r.headers['X-NAME']} {r.cookies['a']} {r.user}")
 
     def form(request: Request) -> Response:
@@ -180,6 +181,8 @@ def test_what_a_handler_returns_is_what_the_client_gets(site: Server) -> None:
     assert curl(f"{site.url}/text")[2].decode() == "نص"
     status, headers, body = curl(f"{site.url}/bytes")
     assert (body, headers["content-type"]) == (b"\0\1", "application/octet-stream")
+    status, headers, body = curl("--path-as-is", f"{site.url}/%D8%A8/../page?q")
+    assert (body.decode(), headers["content-type"]) == ("<p>/ب/../page", "text/html; charset=utf-8")
     assert curl(f"{site.url}/json?q=1&q=%D8%A8&x=")[2].decode() == '{"path":"/json","q":["1","ب"]}'
     assert curl(f"{site.url}/empty")[::2] == (204, b"")
     status, headers, _ = curl(f"{site.url}/moved")

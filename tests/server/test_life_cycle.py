@@ -33,6 +33,7 @@ from alusus_http import (
     Request,
     Server,
     WebSocket,
+    http,
 )
 from alusus_http.errors import (
     AddressInUseError,
@@ -354,26 +355,20 @@ def test_options_have_civetweb_s_names_and_python_s_values() -> None:
         assert get(server.ports[0])[1] == "x"
 
 
-def test_tls(tmp_path: Path) -> None:
-    pem = tmp_path / "server.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-    command += f" -keyout {pem} -out {tmp_path}/cert.pem -subj /CN=localhost"
-    command += " -addext subjectAltName=IP:127.0.0.1"
-    subprocess.run(command.split(), check=True, capture_output=True)
-    pem.write_text(pem.read_text() + (tmp_path / "cert.pem").read_text())
-    server = Server(0, certificate=pem)
+def test_tls(certificate: Path) -> None:
+    server = Server(0, certificate=certificate)
     server.route("/")(lambda request: str(request.secure))
     server.websocket("/")(echo)
     with server:
         assert server.url.startswith("https://127.0.0.1:")
         fetched = subprocess.run(
-            ["curl", "--silent", "--cacert", tmp_path / "cert.pem", server.url],
+            ["curl", "--silent", "--cacert", certificate, server.url],
             capture_output=True,
             check=True,
         )
         assert fetched.stdout == b"True"
         assert server.ws_url.startswith("wss://127.0.0.1:")
-        echo_by_tls(server.ws_url, tmp_path / "cert.pem", "x")
+        echo_by_tls(server.ws_url, certificate, "x")
 
 
 def test_clients_that_come_while_it_starts_are_served() -> None:
@@ -576,7 +571,7 @@ def test_threads_that_do_not_end_are_left_behind(
         for _ in range(100):  # more than waits for it
             c.send("x")
         until(lambda: server.connections)
-    assert "1 handlers still run" in caplog.text
+    assert "handlers that still run 0.2 s after the stop: 1" in caplog.text
     release.set()
 
 
@@ -723,8 +718,10 @@ def test_a_loop_that_ends_while_its_server_stops_lets_it_finish() -> None:
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_server_whose_loop_was_closed_can_be_stopped(asked: bool) -> None:
-    server = Server(0, grace=0.1)
+def test_a_server_whose_loop_was_closed_can_be_stopped(
+    asked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(0)
     server.route("/")(lambda request: "x")
 
     async def main() -> int:
@@ -736,7 +733,9 @@ def test_a_server_whose_loop_was_closed_can_be_stopped(asked: bool) -> None:
         if asked:  # a request that nobody answers, for it is the loop's
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(lambda: http.await_requests(server._running.context, 0))
         server.stop()
+    assert "still being answered" not in caplog.text
     assert server.ports == []
     with socket.create_server(("127.0.0.1", port)):
         pass

@@ -129,15 +129,14 @@ def test_a_library_is_built_of_an_alusus_program(
     program = tmp_path / "chat.alusus"
     program.touch()
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    if not (tmp_path / "alusus").exists():
-        compiler = tmp_path / "alusus"
-        compiler.write_text(
-            COMPILER.format(
-                source=program, include=PACKAGE / "include", c_source=library.with_name("chat.c")
-            ),
-            encoding="ascii",
-        )
-        compiler.chmod(0o755)
+    compiler = tmp_path / "alusus"
+    compiler.write_text(
+        COMPILER.format(
+            source=program, include=PACKAGE / "include", c_source=library.with_name("chat.c")
+        ),
+        encoding="ascii",
+    )
+    compiler.chmod(0o755)
     assert alusus.build(program) == tmp_path / "libchat.so"
     assert (tmp_path / "libchat.so").exists()
     elsewhere = tmp_path / "elsewhere"

@@ -40,6 +40,18 @@ class Chat:
         server.broadcast("chat", message, exclude=ws)
 
 
+@server.websocket("/refuse")
+class Refuse:
+    def on_connect(self, request: Request) -> None:
+        raise Reject(403)
+
+
+@server.websocket("/note")
+class Note:
+    def on_close(self, ws: WebSocket, code: int, reason: str) -> None:
+        print(code, reason)
+
+
 @server.route("/", methods=["GET", "POST"])
 def page(request: Request) -> Response:
     return Response.json({"path": request.path})

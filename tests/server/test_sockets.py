@@ -632,6 +632,28 @@ def test_a_thread_that_receives_for_a_function_cannot_stop_its_server(
         assert "stop on another thread" in c.recv(REPLY)
 
 
+def test_a_thread_that_receives_for_a_function_begins_the_stop(client: Client) -> None:
+    server = Server(0)
+    returned = threading.Event()
+
+    @server.websocket("/")
+    def handler(ws: WebSocket) -> None:
+        def stop() -> None:
+            ws.receive()
+            server.stop()
+            returned.set()
+
+        other = threading.Thread(target=stop)
+        other.start()
+        other.join()
+
+    server.start()
+    client(server, "/").send("stop")
+    assert returned.wait(REPLY)
+    server.wait()
+    assert server.ports == []
+
+
 @pytest.mark.parametrize("size", [1, 100_000], ids=["some", "as much as is kept"])
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_client_that_goes_while_its_messages_wait_is_noticed(

@@ -1372,7 +1372,8 @@ AH_API void ah_stop_listening(ah_context *context);
  * A request is in flight from when the server has read its head until the system has taken the last
  * byte of its answer, whoever answers it: a callback, a handler of a URI, or the server itself with
  * a file. One that opens a WebSocket is not, from when its handler has it. As long as the server
- * listens there may always be one more: `ah_stop_listening` comes first. Source: the library
+ * listens there may always be one more: `ah_stop_listening` comes first. When a call then finds
+ * none, none begins any more: what clients still ask is refused with 503. Source: the library
  * itself; `mg_stop` of CivetWeb waits for callbacks, and cuts off what they still send.
  *
  * - context: the server.

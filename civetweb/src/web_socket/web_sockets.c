@@ -211,16 +211,6 @@ static void wait_for_ends(struct web_sockets *sockets, int milliseconds)
         ;
 }
 
-bool web_sockets_are_stopping(struct web_sockets *sockets)
-{
-    bool stopping;
-
-    pthread_mutex_lock(&sockets->mutex);
-    stopping = sockets->stopping;
-    pthread_mutex_unlock(&sockets->mutex);
-    return stopping;
-}
-
 void web_sockets_stop(struct web_sockets *sockets)
 {
     struct connection *connection;

@@ -53,9 +53,6 @@ void web_sockets_leave(struct web_sockets *sockets);
  * every close callback. web_sockets_free ends the threads. */
 void web_sockets_stop(struct web_sockets *sockets);
 
-/* Whether web_sockets_stop has begun. */
-bool web_sockets_are_stopping(struct web_sockets *sockets);
-
 struct web_sockets *web_sockets_of(const struct connection *connection);
 
 #endif

@@ -219,10 +219,11 @@ AH_API int64_t ah_exchange_write(ah_connection *connection, uint64_t exchange, c
 AH_API int32_t ah_exchange_read(ah_connection *connection, uint64_t exchange);
 
 /*
- * Give up: the connection closes. Nothing happens when the answer is complete. Returns 0, or -1 when
- * the connection has ended.
+ * Give up: the connection closes. `status` is that of the answer as far as it was written, for the log;
+ * 0 when nothing of one was, for which the log has 500. Nothing happens when the answer is complete.
+ * Returns 0, or -1 when the connection has ended.
  */
-AH_API int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange);
+AH_API int32_t ah_exchange_abandon(ah_connection *connection, uint64_t exchange, int32_t status);
 
 /*
  * For an event AH_EVENT_WEB_SOCKET_CONNECT that is answered later: have AH_EXCHANGE_GONE posted, with the
