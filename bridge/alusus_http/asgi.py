@@ -274,12 +274,8 @@ class _Lifespan:
 async def _finish(tasks: Collection[asyncio.Task[None]], timeout: float = _hosting.GRACE) -> None:
     """Wait for tasks, and cancel those that take too long."""
     await finished(*tasks, timeout=timeout)
-    await _cancel([task for task in tasks if not task.done()])
-
-
-async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
-        task.cancel()
+        task.cancel()  # which is nothing to those that are done
     await finished(*tasks)
 
 
